@@ -1,0 +1,3 @@
+module kubefips.internal
+
+go 1.26.0
