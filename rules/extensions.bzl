@@ -1,0 +1,5 @@
+"""Module extensions: the one door for MODULE.bazel files."""
+
+load("//toolchains/go:sdk.bzl", _boring_sdks = "boring_sdks")
+
+boring_sdks = _boring_sdks

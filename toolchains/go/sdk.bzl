@@ -1,0 +1,85 @@
+"""Go SDKs with BoringCrypto, from the Go module proxy, by the lock in sdks.lock.json.
+
+The official SDK is published as the Go module golang.org/toolchain. A module zip loses executable bits and
+renames go.mod files to _go.mod; both are restored here. The BoringCrypto objects inside are compared with
+their pins before anything can be compiled with them.
+"""
+
+visibility(["//rules/..."])
+
+_LOCK = Label("//toolchains/go:sdks.lock.json")
+_URL = "{proxy}/golang.org/toolchain/@v/v0.0.1-go{version}.linux-amd64.zip"
+_PREFIX = "golang.org/toolchain@v0.0.1-go{version}.linux-amd64"
+_SYSO = "src/crypto/internal/boring/syso/goboringcrypto_linux_{arch}.syso"
+
+def go_proxies(goproxy):
+    """Splits the value of GOPROXY into base URLs.
+
+    Args:
+      goproxy: str, in the form that the go command documents (`go help goproxy`).
+
+    Returns:
+      list of str: base URLs without a trailing slash; `direct` and `off` are left out.
+    """
+    return [
+        entry.strip().rstrip("/")
+        for entry in goproxy.replace("|", ",").split(",")
+        if entry.strip() not in ("", "direct", "off")
+    ]
+
+def _goproxy(rctx):
+    value = rctx.getenv("GOPROXY")
+    go = rctx.which("go")
+    if not value and go:
+        value = rctx.execute([go, "env", "GOPROXY"]).stdout.strip()
+    proxies = go_proxies(value or "")
+    if not proxies:
+        fail("no Go module proxy to fetch Go {} from: set GOPROXY to one, for instance with `go env -w GOPROXY=<url>`.".format(rctx.attr.version))
+    return proxies
+
+def _boring_sdk_impl(rctx):
+    version = rctx.attr.version
+    rctx.download_and_extract(
+        url = [_URL.format(proxy = proxy, version = version) for proxy in _goproxy(rctx)],
+        sha256 = rctx.attr.sha256,
+        stripPrefix = _PREFIX.format(version = version),
+        type = "zip",
+    )
+    for arch, want in rctx.attr.boringcrypto.items():
+        syso = rctx.path(_SYSO.format(arch = arch))
+        got = rctx.download("file://{}".format(syso), output = "syso-check").sha256
+        if got != want:
+            fail("Go {}: the BoringCrypto object for {} has sha256 {}, but {} pins {}. This is not the module that was validated; nothing is compiled with it.".format(version, arch, got, _LOCK, want))
+    rctx.delete("syso-check")
+    restored = rctx.execute(["sh", "-c", "chmod +x bin/* pkg/tool/*/* && find . -name _go.mod -execdir mv {} go.mod ';'"])
+    if restored.return_code != 0:
+        fail("Go {}: restoring executable bits and go.mod files failed: {}".format(version, restored.stderr))
+    rctx.file("ROOT")
+    rctx.file("BUILD.bazel", 'exports_files(["ROOT"] + glob(["bin/*"]))\n\nfilegroup(\n    name = "sdk",\n    srcs = glob(["**"]),\n    visibility = ["//visibility:public"],\n)\n')
+
+_boring_sdk = repository_rule(
+    implementation = _boring_sdk_impl,
+    doc = "One Go SDK whose BoringCrypto objects are the pinned ones.",
+    attrs = {
+        "boringcrypto": attr.string_dict(mandatory = True, doc = "GOARCH -> sha256 of the BoringCrypto object."),
+        "sha256": attr.string(mandatory = True, doc = "sha256 of the module zip."),
+        "version": attr.string(mandatory = True, doc = "Go version, as in 1.26.10."),
+    },
+    environ = ["GOPROXY"],
+)
+
+def _boring_sdks_impl(mctx):
+    sdks = json.decode(mctx.read(mctx.path(_LOCK)))["sdks"]
+    for version, sdk in sdks.items():
+        _boring_sdk(
+            name = "boring_sdk_" + version,
+            boringcrypto = sdk["boringcrypto"],
+            sha256 = sdk["sha256"],
+            version = version,
+        )
+    return mctx.extension_metadata(reproducible = True)
+
+boring_sdks = module_extension(
+    implementation = _boring_sdks_impl,
+    doc = "One repository boring_sdk_<version> for each Go version in //toolchains/go:sdks.lock.json.",
+)
