@@ -1,3 +1,86 @@
 """Rules: the one door for BUILD files."""
-def go_main(name, embed, visibility = None, **kwargs):
-    native.alias(name = name, actual = embed[0], visibility = ["//visibility:public"])
+
+load("@rules_go//go:def.bzl", "go_binary")
+load("//rules/private:fips_go_binary.bzl", _fips_go_binary = "fips_go_binary")
+load("//rules/private:fips_test.bzl", "fips_test")
+load("//rules/private:providers.bzl", _FipsBinaryInfo = "FipsBinaryInfo")
+load("//toolchains/go:sdks.lock.bzl", "GO_SDKS")
+
+FipsBinaryInfo = _FipsBinaryInfo
+
+def go_main(name, embed, visibility = None, **_kwargs):  # buildifier: disable=unused-variable
+    """Stands in for go_binary in upstream's packages: opens a main package to fips_go_binary.
+
+    Each component's go_deps maps gazelle's go_binary to this macro.
+
+    Args:
+      name: name that gazelle gave the binary.
+      embed: list of one label, the main package's library.
+      visibility: ignored; //components has to see it.
+      **_kwargs: what gazelle says of the binary itself.
+    """
+    native.alias(
+        name = name,
+        actual = embed[0],
+        visibility = ["//visibility:public"],
+    )
+
+def fips_go_binary(
+        name,
+        main,
+        upstream,
+        gotags = [],
+        mode = "boring",
+        tls = True,
+        x_defs = {},
+        visibility = ["//visibility:public"],
+        **kwargs):
+    """A shipped Go binary: static, with BoringCrypto, and a test that proves it.
+
+    Makes :<name>, the binary, and :<name>_fips_test. Building :<name> fails too unless fipscheck passes.
+
+    Args:
+      name: upstream's name of the binary.
+      main: label of upstream's main package, as opened by go_main.
+      upstream: dict UPSTREAM of the component's upstream.bzl: version, Go version, default GODEBUG.
+      gotags: upstream's build tags; netgo and osusergo are always set.
+      mode: `boring`, or `none` for a program without any cryptography.
+      tls: whether the program links crypto/tls; if so it gets the policy of crypto/tls/fipsonly.
+      x_defs: dict of import path and variable -> value, set at link time.
+      visibility: of the binary.
+      **kwargs: passed on to both targets (tags, testonly, ...).
+    """
+    go = upstream["go"]
+    if go not in GO_SDKS:
+        fail("//{}:{}: Go {} is not locked. Lock it with `bazel run //tools/update -- go {}`.".format(native.package_name(), name, go, go))
+    linked = name + "_linked"
+    go_binary(
+        name = linked,
+        srcs = [Label("//rules:fipsonly.go")] if tls else [],
+        embed = [main],
+        pure = "off",
+        static = "on",
+        # rules_go links no default GODEBUG; the go command derives it from upstream's go.mod.
+        x_defs = x_defs | {"runtime.godebugDefault": upstream["godebug"]},
+        visibility = ["//visibility:private"],
+        **kwargs
+    )
+    _fips_go_binary(
+        name = name,
+        component = native.package_name().rpartition("/")[2],
+        go = go,
+        gotags = gotags,
+        linked = linked,
+        mode = mode,
+        version = upstream["version"],
+        visibility = visibility,
+        **kwargs
+    )
+    fips_test(
+        name = name + "_fips_test",
+        size = "small",
+        args = ["binary", "--mode", mode, "$(rootpath :{})".format(name)],
+        data = [":" + name],
+        visibility = ["//visibility:private"],
+        **kwargs
+    )

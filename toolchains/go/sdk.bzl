@@ -1,13 +1,15 @@
-"""Go SDKs with BoringCrypto, from the Go module proxy, by the lock in sdks.lock.json.
+"""Go SDKs with BoringCrypto, from the Go module proxy, by the lock in sdks.lock.bzl.
 
 The official SDK is published as the Go module golang.org/toolchain. A module zip loses executable bits and
 renames go.mod files to _go.mod; both are restored here. The BoringCrypto objects inside are compared with
 their pins before anything can be compiled with them.
 """
 
+load(":sdks.lock.bzl", "GO_SDKS")
+
 visibility(["//rules/..."])
 
-_LOCK = Label("//toolchains/go:sdks.lock.json")
+_LOCK = "//toolchains/go:sdks.lock.bzl"
 _URL = "{proxy}/golang.org/toolchain/@v/v0.0.1-go{version}.linux-amd64.zip"
 _PREFIX = "golang.org/toolchain@v0.0.1-go{version}.linux-amd64"
 _SYSO = "src/crypto/internal/boring/syso/goboringcrypto_linux_{arch}.syso"
@@ -69,8 +71,7 @@ _boring_sdk = repository_rule(
 )
 
 def _boring_sdks_impl(mctx):
-    sdks = json.decode(mctx.read(mctx.path(_LOCK)))["sdks"]
-    for version, sdk in sdks.items():
+    for version, sdk in GO_SDKS.items():
         _boring_sdk(
             name = "boring_sdk_" + version,
             boringcrypto = sdk["boringcrypto"],
@@ -81,5 +82,5 @@ def _boring_sdks_impl(mctx):
 
 boring_sdks = module_extension(
     implementation = _boring_sdks_impl,
-    doc = "One repository boring_sdk_<version> for each Go version in //toolchains/go:sdks.lock.json.",
+    doc = "One repository boring_sdk_<version> for each Go version in //toolchains/go:sdks.lock.bzl.",
 )

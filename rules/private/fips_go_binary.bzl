@@ -1,0 +1,100 @@
+"""The one rule that every shipped Go binary passes through."""
+
+load("@bazel_skylib//rules:common_settings.bzl", "BuildSettingInfo")
+load("@bazel_tools//tools/cpp:toolchain_utils.bzl", "find_cpp_toolchain", "use_cpp_toolchain")
+load("@rules_go//go:def.bzl", "GoArchive")
+load(":transitions.bzl", "fips_transition", "tool_transition")
+load(":providers.bzl", "FipsBinaryInfo")
+
+visibility(["//rules/..."])
+
+_GO_TOOLCHAIN = "@rules_go//go:toolchain"
+_PLATFORM_FIX = "Build for //toolchains/platforms:linux_amd64 or //toolchains/platforms:linux_arm64."
+
+def _check_closed(ctx, archive):
+    """Fails when the binary would silently be compiled without BoringCrypto."""
+    for cpu in ctx.attr._cpus:
+        if ctx.target_platform_has_constraint(cpu[platform_common.ConstraintValueInfo]):
+            break
+    else:
+        fail("{}: BoringCrypto exists for linux/amd64 and linux/arm64 only. {}".format(ctx.label, _PLATFORM_FIX))
+    if not ctx.target_platform_has_constraint(ctx.attr._os[platform_common.ConstraintValueInfo]):
+        fail("{}: BoringCrypto exists for Linux only. {}".format(ctx.label, _PLATFORM_FIX))
+    if not ctx.target_platform_has_constraint(ctx.attr._cgo[platform_common.ConstraintValueInfo]):
+        fail("{}: cgo is off on the target platform, so Go would compile its own crypto without a word. {}".format(ctx.label, _PLATFORM_FIX))
+    for flag in ["pure", "race", "msan"]:
+        if getattr(ctx.attr, "_" + flag)[BuildSettingInfo].value:
+            fail("{}: --@rules_go//go/config:{} makes Go compile its own crypto without a word. Remove the flag.".format(ctx.label, flag))
+    if not find_cpp_toolchain(ctx, mandatory = False):
+        fail("{}: no C++ toolchain resolves for the target platform, so rules_go would drop cgo and BoringCrypto with it. {} and see //toolchains/cc.".format(ctx.label, _PLATFORM_FIX))
+    sdk = ctx.toolchains[_GO_TOOLCHAIN].sdk
+    if sdk.version != ctx.attr.go:
+        fail("{}: Go {} was asked for, Go {} was resolved. Lock it with `bazel run //tools/update -- go {}`.".format(ctx.label, ctx.attr.go, sdk.version, ctx.attr.go))
+    if "boringcrypto" not in sdk.experiments.split(","):
+        fail("{}: Go SDK {} is registered without the boringcrypto experiment. Register it in //toolchains/go:go.MODULE.bazel.".format(ctx.label, sdk.version))
+
+    # What the archive was really compiled with, whatever was asked for.
+    mode = archive.source.mode
+    if mode.pure or mode.race or mode.msan:
+        fail("{}: compiled with pure = {}, race = {}, msan = {}; each turns BoringCrypto off.".format(ctx.label, mode.pure, mode.race, mode.msan))
+
+def _fips_go_binary_impl(ctx):
+    _check_closed(ctx, ctx.attr.linked[GoArchive])
+
+    binary = ctx.actions.declare_file(ctx.label.name)
+    ctx.actions.symlink(output = binary, target_file = ctx.executable.linked, is_executable = True)
+
+    verdict = ctx.actions.declare_file(ctx.label.name + ".fips.json")
+    args = ctx.actions.args()
+    args.add("binary").add("--mode", ctx.attr.mode).add("--output", "json").add("--output-file", verdict).add(ctx.executable.linked)
+    ctx.actions.run(
+        executable = ctx.executable._fipscheck,
+        arguments = [args],
+        inputs = [ctx.executable.linked],
+        outputs = [verdict],
+        mnemonic = "FipsCheck",
+        progress_message = "Proving the FIPS status of %{label}",
+    )
+    return [
+        DefaultInfo(
+            executable = binary,
+            files = depset([binary]),
+            runfiles = ctx.runfiles([binary]),
+        ),
+        OutputGroupInfo(
+            fips_verdict = depset([verdict]),
+            _validation = depset([verdict]),
+        ),
+        FipsBinaryInfo(
+            binary = ctx.executable.linked,
+            component = ctx.attr.component,
+            mode = ctx.attr.mode,
+            verdict = verdict,
+            version = ctx.attr.version,
+        ),
+    ]
+
+fips_go_binary = rule(
+    implementation = _fips_go_binary_impl,
+    doc = "A static Go binary built with BoringCrypto, checked at analysis and measured after linking.",
+    cfg = fips_transition,
+    executable = True,
+    attrs = {
+        "component": attr.string(mandatory = True, doc = "Name of the component, the folder under //components."),
+        "go": attr.string(mandatory = True, doc = "Go version, as in 1.26.10; one of //toolchains/go:sdks.lock.bzl."),
+        "gotags": attr.string_list(doc = "Upstream's build tags, beside netgo and osusergo."),
+        "linked": attr.label(mandatory = True, executable = True, cfg = "target", providers = [GoArchive], doc = "The go_binary."),
+        "mode": attr.string(values = ["boring", "none"], default = "boring", doc = "Declared cryptography: BoringCrypto, or none at all."),
+        "version": attr.string(mandatory = True, doc = "Upstream's version, as in v3.7.3."),
+        "_allowlist_function_transition": attr.label(default = "@bazel_tools//tools/allowlists/function_transition_allowlist"),
+        "_cc_toolchain": attr.label(default = "@bazel_tools//tools/cpp:optional_current_cc_toolchain"),
+        "_cgo": attr.label(default = "@rules_go//go/toolchain:cgo_on"),
+        "_cpus": attr.label_list(default = ["@platforms//cpu:x86_64", "@platforms//cpu:aarch64"]),
+        "_fipscheck": attr.label(default = "//tools/fipscheck", executable = True, cfg = tool_transition),
+        "_msan": attr.label(default = "@rules_go//go/config:msan"),
+        "_os": attr.label(default = "@platforms//os:linux"),
+        "_pure": attr.label(default = "@rules_go//go/config:pure"),
+        "_race": attr.label(default = "@rules_go//go/config:race"),
+    },
+    toolchains = [_GO_TOOLCHAIN] + use_cpp_toolchain(mandatory = False),
+)

@@ -1,0 +1,14 @@
+"""Providers of the FIPS rules."""
+
+visibility(["//rules/...", "//tests/..."])
+
+FipsBinaryInfo = provider(
+    doc = "A shipped Go binary together with what was measured on it. Images accept nothing without it.",
+    fields = {
+        "binary": "File: the static ELF executable.",
+        "component": "str: name of the component, the folder under //components.",
+        "mode": "str: declared cryptography, `boring` or `none`; the verdict proves it.",
+        "verdict": "File: fipscheck's report on the binary, JSON; its action fails unless every check passes.",
+        "version": "str: upstream's version, as in v3.7.3.",
+    },
+)

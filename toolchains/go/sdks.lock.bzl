@@ -1,0 +1,49 @@
+"""Go SDKs by version. Written by `bazel run //tools/update -- go <version>`; do not edit."""
+
+GO_SDKS = {
+    "1.24.9": {
+        "h1": "h1:XCaHFxbYbAFzirf0FlQ6XUJ3WM+yR7FdDHZvREoPVDI=",
+        "sha256": "2a683c9c1d65a0e221519c21850a3ed5fe5ff287d39d74e35e4af7ceb9e333b2",
+        "boringcrypto": {
+            "amd64": "2ace5a99ae43b388845592472026b0225cf1f07c9b28124c23f0f3fef77f0210",
+            "arm64": "396762b4e072e0d9dd1668a9c6fbb2fae3226d5e4c26a8b09cf871ee53b9ca72",
+        },
+        "certificate": "4735",
+    },
+    "1.26.4": {
+        "h1": "h1:wAoHYF9gHXZdyCyZT4yuWhbjdIC/Iv5dpQsE+H3FgGU=",
+        "sha256": "0221cfe82f9c88c717677cb5c1f59f598d177cd7eac18c11f90ae29432d356f9",
+        "boringcrypto": {
+            "amd64": "2ace5a99ae43b388845592472026b0225cf1f07c9b28124c23f0f3fef77f0210",
+            "arm64": "396762b4e072e0d9dd1668a9c6fbb2fae3226d5e4c26a8b09cf871ee53b9ca72",
+        },
+        "certificate": "4735",
+    },
+    "1.26.6": {
+        "h1": "h1:owmNw4SPM9h46FGOeGJVUWzFEEDSmO6g7gAtWoXp28s=",
+        "sha256": "6347bdd1fdc7c659d955d8034cd82ec23a5b776bf48b9dfc3a75088d2dacfe0e",
+        "boringcrypto": {
+            "amd64": "2ace5a99ae43b388845592472026b0225cf1f07c9b28124c23f0f3fef77f0210",
+            "arm64": "396762b4e072e0d9dd1668a9c6fbb2fae3226d5e4c26a8b09cf871ee53b9ca72",
+        },
+        "certificate": "4735",
+    },
+    "1.26.10": {
+        "h1": "h1:5VAGHlY8yl8pTPVSNIez3SNMy6fWabs+QMR25f3oMT0=",
+        "sha256": "f64ecb0807852be2c98899561c45288a9ad57f4e88f3cd002ffabeccbd03bfe1",
+        "boringcrypto": {
+            "amd64": "2ace5a99ae43b388845592472026b0225cf1f07c9b28124c23f0f3fef77f0210",
+            "arm64": "396762b4e072e0d9dd1668a9c6fbb2fae3226d5e4c26a8b09cf871ee53b9ca72",
+        },
+        "certificate": "4735",
+    },
+    "1.27.3": {
+        "h1": "h1:r0ub+FnqzZxoWm/dSUOI9DcIqYWn/mNYGFJcv7PyBzs=",
+        "sha256": "af4c06478303fdd1bfb335fab86c7ccb9b12e529044a946a16a1c4bcc779f8d7",
+        "boringcrypto": {
+            "amd64": "2ace5a99ae43b388845592472026b0225cf1f07c9b28124c23f0f3fef77f0210",
+            "arm64": "396762b4e072e0d9dd1668a9c6fbb2fae3226d5e4c26a8b09cf871ee53b9ca72",
+        },
+        "certificate": "4735",
+    }
+}
