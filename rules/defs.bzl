@@ -84,3 +84,18 @@ def fips_go_binary(
         visibility = ["//visibility:private"],
         **kwargs
     )
+
+def upstream_env(upstream):
+    """What a component's test compares its programs with.
+
+    Args:
+      upstream: dict UPSTREAM of the component's upstream.bzl.
+
+    Returns:
+      dict: environment variables UPSTREAM_GO, UPSTREAM_REVISION, UPSTREAM_VERSION.
+    """
+    return {
+        "UPSTREAM_GO": upstream["go"],
+        "UPSTREAM_REVISION": upstream["revision"],
+        "UPSTREAM_VERSION": upstream["version"],
+    }
