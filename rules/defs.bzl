@@ -58,7 +58,8 @@ def fips_go_binary(
         name = linked,
         srcs = [Label("//rules:fipsonly.go")] if tls else [],
         embed = [main],
-        pure = "off",
+        # `pure` stays unset: set to "off", rules_go would fail first and say nothing of the fix; fips_go_binary
+        # checks what came out of it.
         static = "on",
         # rules_go links no default GODEBUG; the go command derives it from upstream's go.mod.
         x_defs = x_defs | {"runtime.godebugDefault": upstream["godebug"]},

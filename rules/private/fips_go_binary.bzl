@@ -3,24 +3,24 @@
 load("@bazel_skylib//rules:common_settings.bzl", "BuildSettingInfo")
 load("@bazel_tools//tools/cpp:toolchain_utils.bzl", "find_cpp_toolchain", "use_cpp_toolchain")
 load("@rules_go//go:def.bzl", "GoArchive")
-load(":transitions.bzl", "fips_transition", "tool_transition")
 load(":providers.bzl", "FipsBinaryInfo")
+load(":transitions.bzl", "fips_transition", "tool_transition")
 
 visibility(["//rules/..."])
 
 _GO_TOOLCHAIN = "@rules_go//go:toolchain"
 _PLATFORM_FIX = "Build for //toolchains/platforms:linux_amd64 or //toolchains/platforms:linux_arm64."
 
+def _has_constraint(ctx, target):
+    return ctx.target_platform_has_constraint(target[platform_common.ConstraintValueInfo])
+
 def _check_closed(ctx, archive):
     """Fails when the binary would silently be compiled without BoringCrypto."""
-    for cpu in ctx.attr._cpus:
-        if ctx.target_platform_has_constraint(cpu[platform_common.ConstraintValueInfo]):
-            break
-    else:
+    if not any([_has_constraint(ctx, cpu) for cpu in ctx.attr._cpus]):
         fail("{}: BoringCrypto exists for linux/amd64 and linux/arm64 only. {}".format(ctx.label, _PLATFORM_FIX))
-    if not ctx.target_platform_has_constraint(ctx.attr._os[platform_common.ConstraintValueInfo]):
+    if not _has_constraint(ctx, ctx.attr._os):
         fail("{}: BoringCrypto exists for Linux only. {}".format(ctx.label, _PLATFORM_FIX))
-    if not ctx.target_platform_has_constraint(ctx.attr._cgo[platform_common.ConstraintValueInfo]):
+    if not _has_constraint(ctx, ctx.attr._cgo):
         fail("{}: cgo is off on the target platform, so Go would compile its own crypto without a word. {}".format(ctx.label, _PLATFORM_FIX))
     for flag in ["pure", "race", "msan"]:
         if getattr(ctx.attr, "_" + flag)[BuildSettingInfo].value:

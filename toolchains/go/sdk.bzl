@@ -7,7 +7,7 @@ their pins before anything can be compiled with them.
 
 load(":sdks.lock.bzl", "GO_SDKS")
 
-visibility(["//rules/..."])
+visibility(["//rules/...", "//tests/starlark/..."])
 
 _LOCK = "//toolchains/go:sdks.lock.bzl"
 _URL = "{proxy}/golang.org/toolchain/@v/v0.0.1-go{version}.linux-amd64.zip"

@@ -45,5 +45,5 @@ GO_SDKS = {
             "arm64": "396762b4e072e0d9dd1668a9c6fbb2fae3226d5e4c26a8b09cf871ee53b9ca72",
         },
         "certificate": "4735",
-    }
+    },
 }

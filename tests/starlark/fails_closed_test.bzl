@@ -1,0 +1,52 @@
+"""A build that would silently lose BoringCrypto has to fail at analysis, and to say how to mend it."""
+
+load("@bazel_skylib//lib:unittest.bzl", "analysistest", "asserts")
+
+_PLATFORMS = "//command_line_option:platforms"
+
+# What is wrong -> (settings, what the message has to say).
+_WRONG = {
+    "missing_cc_toolchain": ({_PLATFORMS: Label(":no_cc_toolchain")}, "no C++ toolchain resolves"),
+    "msan": ({str(Label("@rules_go//go/config:msan")): True}, "go/config:msan makes Go compile its own crypto"),
+    "platform_without_cgo": ({_PLATFORMS: Label(":no_cgo")}, "cgo is off on the target platform"),
+    "pure": ({str(Label("@rules_go//go/config:pure")): True}, "go/config:pure makes Go compile its own crypto"),
+    "race": ({str(Label("@rules_go//go/config:race")): True}, "go/config:race makes Go compile its own crypto"),
+    "riscv64": ({_PLATFORMS: Label(":linux_riscv64")}, "linux/amd64 and linux/arm64 only"),
+    "windows": ({_PLATFORMS: Label(":windows_amd64")}, "exists for Linux only"),
+}
+
+def _message_test(settings, message):
+    def _impl(ctx):
+        env = analysistest.begin(ctx)
+        asserts.expect_failure(env, message)
+        return analysistest.end(env)
+
+    return analysistest.make(_impl, config_settings = settings, expect_failure = True)
+
+missing_cc_toolchain_fails_test = _message_test(*_WRONG["missing_cc_toolchain"])
+msan_fails_test = _message_test(*_WRONG["msan"])
+platform_without_cgo_fails_test = _message_test(*_WRONG["platform_without_cgo"])
+pure_fails_test = _message_test(*_WRONG["pure"])
+race_fails_test = _message_test(*_WRONG["race"])
+riscv64_fails_test = _message_test(*_WRONG["riscv64"])
+windows_fails_test = _message_test(*_WRONG["windows"])
+
+def fails_closed_tests(name, binary):
+    """One test for each way to break the build of a FIPS binary.
+
+    Args:
+      name: name of the suite.
+      binary: label of a fips_go_binary that builds as it stands.
+    """
+    tests = {
+        "missing_cc_toolchain_fails_test": missing_cc_toolchain_fails_test,
+        "msan_fails_test": msan_fails_test,
+        "platform_without_cgo_fails_test": platform_without_cgo_fails_test,
+        "pure_fails_test": pure_fails_test,
+        "race_fails_test": race_fails_test,
+        "riscv64_fails_test": riscv64_fails_test,
+        "windows_fails_test": windows_fails_test,
+    }
+    for test, rule in tests.items():
+        rule(name = test, size = "small", target_under_test = binary)
+    native.test_suite(name = name, tests = tests.keys())
