@@ -1,0 +1,167 @@
+// Package cli is fipscheck's command line.
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"kubefips.internal/tools/fipscheck/checks"
+	"kubefips.internal/tools/fipscheck/measure"
+	"kubefips.internal/tools/fipscheck/policy"
+	"kubefips.internal/tools/fipscheck/report"
+)
+
+// Exit codes.
+const (
+	OK       = 0
+	Refused  = 1 // an artifact failed a check
+	Unusable = 2 // wrong usage, or input that cannot be read
+)
+
+// errRefused is the outcome of a run whose report says why.
+var errRefused = errors.New("refused")
+
+// Run executes the program and returns its exit code.
+func Run(args []string, stdout, stderr io.Writer) int {
+	root := command(stdout)
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	switch err := root.Execute(); {
+	case err == nil:
+		return OK
+	case errors.Is(err, errRefused):
+		return Refused
+	default:
+		fmt.Fprintln(stderr, "fipscheck:", err)
+		return Unusable
+	}
+}
+
+// options are the flags of all judging commands.
+type options struct {
+	mode     string
+	output   string
+	all      bool
+	policy   string
+	artifact string
+	date     string
+	sdk      string
+	probe    bool
+
+	stdout io.Writer
+	rules  *policy.Policy
+	day    time.Time
+}
+
+func command(stdout io.Writer) *cobra.Command {
+	o := &options{stdout: stdout}
+	root := &cobra.Command{
+		Use:   "fipscheck",
+		Short: "Decide from the artifact alone which cryptographic module it uses",
+		Long: `fipscheck decides from an artifact alone, stripped and static or not, whether
+its cryptography comes from a validated module, and says why.
+
+Exit codes: 0 all passed, 1 something was refused, 2 unusable input.`,
+		Version:       version(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			return o.prepare()
+		},
+	}
+	f := root.PersistentFlags()
+	f.StringVarP(&o.output, "output", "o", "text", "text or json")
+	f.BoolVarP(&o.all, "all", "a", false, "text: show passed checks and those that do not apply")
+	f.StringVar(&o.policy, "policy", "", "policy `file`: declared modes, exceptions, certificate dates")
+	f.StringVar(&o.date, "date", "", "day (YYYY-MM-DD) for expiry and sunset; default SOURCE_DATE_EPOCH, else today")
+	f.StringVar(&o.sdk, "sdk", "", "Go distribution `directory` whose snapshot archives are hashed (B11)")
+	root.AddCommand(binaryCommand(o))
+	return root
+}
+
+// modes are the values of --mode.
+var modes = []measure.Mode{measure.Boring, measure.GoFIPS, measure.None}
+
+func (o *options) prepare() error {
+	var err error
+	if o.policy != "" {
+		if o.rules, err = policy.Load(o.policy); err != nil {
+			return err
+		}
+	}
+	switch epoch := os.Getenv("SOURCE_DATE_EPOCH"); {
+	case o.date != "":
+		if o.day, err = time.Parse(time.DateOnly, o.date); err != nil {
+			return fmt.Errorf("--date: %w", err)
+		}
+	case epoch != "":
+		s, err := strconv.ParseInt(epoch, 10, 64)
+		if err != nil {
+			return fmt.Errorf("SOURCE_DATE_EPOCH: %w", err)
+		}
+		o.day = time.Unix(s, 0).UTC()
+	default:
+		o.day = time.Now().UTC()
+	}
+	return nil
+}
+
+// context is what a verdict on the named artifact depends on.
+func (o *options) context(artifact string) (checks.Context, error) {
+	ctx := checks.Context{Declared: measure.Mode(o.mode), Date: o.day, SnapshotZip: o.snapshotZip}
+	if o.rules != nil {
+		ctx.Sunset = o.rules.Sunset
+		if m, ok := o.rules.Declared(artifact); ok {
+			if o.mode != "" && m != ctx.Declared {
+				return ctx, fmt.Errorf("--mode %s, but policy %s declares %s as %s", o.mode, o.policy, artifact, m)
+			}
+			ctx.Declared = m
+		} else if o.mode == "" {
+			return ctx, fmt.Errorf("policy %s declares no mode for %s: add it under artifacts", o.policy, artifact)
+		}
+	}
+	return ctx, nil
+}
+
+// finish judges the report, writes it and turns the verdict into an error.
+func (o *options) finish(r *report.Report) error {
+	r.Schema, r.Tool, r.Date = report.Schema, report.Tool{Name: "fipscheck", Version: version()}, o.day.Format(time.DateOnly)
+	r.Judge()
+	var err error
+	switch o.output {
+	case "text":
+		err = r.Text(o.stdout, terminal(o.stdout), o.all)
+	case "json":
+		err = r.JSON(o.stdout)
+	default:
+		err = fmt.Errorf("--output %s: want text or json", o.output)
+	}
+	if err == nil && r.Verdict != report.Passed {
+		err = errRefused
+	}
+	return err
+}
+
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	st, err := f.Stat()
+	return err == nil && st.Mode()&os.ModeCharDevice != 0
+}
+
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
