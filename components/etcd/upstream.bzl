@@ -6,5 +6,6 @@ UPSTREAM = {
     "revision": "h1:KcTZ/aEZrOiQe0/kdr7iYYcvyfbEoOwDOacHkz8xwZc=",
     "time": "2026-10-22T23:01:34Z",
     "go": "1.26.10",
+    "go_from": "go.mod",
     "godebug": "",
 }

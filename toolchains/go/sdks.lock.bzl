@@ -1,9 +1,45 @@
 """Go SDKs by version. Written by `bazel run //tools/update -- go <version>`; do not edit."""
 
 GO_SDKS = {
+    "1.24.5": {
+        "h1": "h1:J3XiuBIiVPnlfCSOjkv8AGhrPIL7w6Y66uTTos547f8=",
+        "sha256": "b10ba2160d4c5132f25709331d80d35b6ccc31136eeda584dd7ff5fc40514f2f",
+        "boringcrypto": {
+            "amd64": "2ace5a99ae43b388845592472026b0225cf1f07c9b28124c23f0f3fef77f0210",
+            "arm64": "396762b4e072e0d9dd1668a9c6fbb2fae3226d5e4c26a8b09cf871ee53b9ca72",
+        },
+        "certificate": "4735",
+    },
     "1.24.9": {
         "h1": "h1:XCaHFxbYbAFzirf0FlQ6XUJ3WM+yR7FdDHZvREoPVDI=",
         "sha256": "2a683c9c1d65a0e221519c21850a3ed5fe5ff287d39d74e35e4af7ceb9e333b2",
+        "boringcrypto": {
+            "amd64": "2ace5a99ae43b388845592472026b0225cf1f07c9b28124c23f0f3fef77f0210",
+            "arm64": "396762b4e072e0d9dd1668a9c6fbb2fae3226d5e4c26a8b09cf871ee53b9ca72",
+        },
+        "certificate": "4735",
+    },
+    "1.25.0": {
+        "h1": "h1:wVC9wx2XOcP5gHiN8ZzfyTfjlrDLSS7Hu1wjI01n68U=",
+        "sha256": "891083c63e4d7a5020bdaa1911a9c5a1a966b993d9d3c1137d1727be04435e02",
+        "boringcrypto": {
+            "amd64": "2ace5a99ae43b388845592472026b0225cf1f07c9b28124c23f0f3fef77f0210",
+            "arm64": "396762b4e072e0d9dd1668a9c6fbb2fae3226d5e4c26a8b09cf871ee53b9ca72",
+        },
+        "certificate": "4735",
+    },
+    "1.25.12": {
+        "h1": "h1:AipLNAZSwISqkbKBzTKHeWQG/R608fShRbc3RaxOL38=",
+        "sha256": "d9d4a1114c4c1f65e8e226c7b2f2f556e821c1d0c1740a244ef2bc42fb00c5ad",
+        "boringcrypto": {
+            "amd64": "2ace5a99ae43b388845592472026b0225cf1f07c9b28124c23f0f3fef77f0210",
+            "arm64": "396762b4e072e0d9dd1668a9c6fbb2fae3226d5e4c26a8b09cf871ee53b9ca72",
+        },
+        "certificate": "4735",
+    },
+    "1.26.2": {
+        "h1": "h1:mCBp0gCL9gQVqXpC60jQ7R46JDxL73qeF8hv6SnV2ss=",
+        "sha256": "5c28763f43da5409ea590cf3c3fb1442c6c4e668d8f6af8c44a621a23f39a006",
         "boringcrypto": {
             "amd64": "2ace5a99ae43b388845592472026b0225cf1f07c9b28124c23f0f3fef77f0210",
             "arm64": "396762b4e072e0d9dd1668a9c6fbb2fae3226d5e4c26a8b09cf871ee53b9ca72",
@@ -31,6 +67,15 @@ GO_SDKS = {
     "1.26.10": {
         "h1": "h1:5VAGHlY8yl8pTPVSNIez3SNMy6fWabs+QMR25f3oMT0=",
         "sha256": "f64ecb0807852be2c98899561c45288a9ad57f4e88f3cd002ffabeccbd03bfe1",
+        "boringcrypto": {
+            "amd64": "2ace5a99ae43b388845592472026b0225cf1f07c9b28124c23f0f3fef77f0210",
+            "arm64": "396762b4e072e0d9dd1668a9c6fbb2fae3226d5e4c26a8b09cf871ee53b9ca72",
+        },
+        "certificate": "4735",
+    },
+    "1.27.2": {
+        "h1": "h1:N6Xv/1OLzI0jVVkUwkrxHRZc/GCTARUo6idcngKwlDE=",
+        "sha256": "3a467ed067f27cd55bf3a702f8e2bf12479f53c9d8ae0de548f48ebcb3c67796",
         "boringcrypto": {
             "amd64": "2ace5a99ae43b388845592472026b0225cf1f07c9b28124c23f0f3fef77f0210",
             "arm64": "396762b4e072e0d9dd1668a9c6fbb2fae3226d5e4c26a8b09cf871ee53b9ca72",
