@@ -6,6 +6,9 @@ load("//rules/private:fips_test.bzl", "fips_test")
 load("//rules/private:providers.bzl", _FipsBinaryInfo = "FipsBinaryInfo")
 load("//toolchains/go:sdks.lock.bzl", "GO_SDKS")
 
+# What may be shipped although a check fails, by whom and until when.
+_FIPS_POLICY = Label("//tests/fips:policy.yaml")
+
 FipsBinaryInfo = _FipsBinaryInfo
 
 def go_main(name, embed, visibility = None, **_kwargs):  # buildifier: disable=unused-variable
@@ -80,8 +83,20 @@ def fips_go_binary(
     fips_test(
         name = name + "_fips_test",
         size = "small",
-        args = ["binary", "--mode", mode, "$(rootpath :{})".format(name)],
-        data = [":" + name],
+        args = [
+            "binary",
+            "--mode",
+            mode,
+            "--policy",
+            "$(rootpath {})".format(_FIPS_POLICY),
+            "--artifact",
+            "{}/{}".format(native.package_name().rpartition("/")[2], name),
+            "$(rootpath :{})".format(name),
+        ],
+        data = [
+            ":" + name,
+            _FIPS_POLICY,
+        ],
         visibility = ["//visibility:private"],
         **kwargs
     )

@@ -46,11 +46,13 @@ def _fips_go_binary_impl(ctx):
 
     verdict = ctx.actions.declare_file(ctx.label.name + ".fips.json")
     args = ctx.actions.args()
-    args.add("binary").add("--mode", ctx.attr.mode).add("--output", "json").add("--output-file", verdict).add(ctx.executable.linked)
+    args.add("binary").add("--mode", ctx.attr.mode)
+    args.add("--policy", ctx.file._policy).add("--artifact", "{}/{}".format(ctx.attr.component, ctx.label.name))
+    args.add("--output", "json").add("--output-file", verdict).add(ctx.executable.linked)
     ctx.actions.run(
         executable = ctx.executable._fipscheck,
         arguments = [args],
-        inputs = [ctx.executable.linked],
+        inputs = [ctx.executable.linked, ctx.file._policy],
         outputs = [verdict],
         mnemonic = "FipsCheck",
         progress_message = "Proving the FIPS status of %{label}",
@@ -93,6 +95,7 @@ fips_go_binary = rule(
         "_fipscheck": attr.label(default = "//tools/fipscheck", executable = True, cfg = tool_transition),
         "_msan": attr.label(default = "@rules_go//go/config:msan"),
         "_os": attr.label(default = "@platforms//os:linux"),
+        "_policy": attr.label(default = "//tests/fips:policy.yaml", allow_single_file = True),
         "_pure": attr.label(default = "@rules_go//go/config:pure"),
         "_race": attr.label(default = "@rules_go//go/config:race"),
     },

@@ -34,7 +34,7 @@ func binaryCommand(o *options) *cobra.Command {
 			}
 			r := &report.Report{}
 			for _, name := range files {
-				a, err := o.file(name)
+				a, err := o.open(name)
 				if err != nil {
 					return err
 				}
@@ -48,8 +48,8 @@ func binaryCommand(o *options) *cobra.Command {
 	return c
 }
 
-// file judges one file of the machine.
-func (o *options) file(name string) (*report.Artifact, error) {
+// open judges one file of the machine.
+func (o *options) open(name string) (*report.Artifact, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err

@@ -7,7 +7,9 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,7 +32,7 @@ var errRefused = errors.New("refused")
 
 // Run executes the program and returns its exit code.
 func Run(args []string, stdout, stderr io.Writer) int {
-	root := command(stdout)
+	root := command(stdout, stderr)
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -49,6 +51,7 @@ func Run(args []string, stdout, stderr io.Writer) int {
 type options struct {
 	mode     string
 	output   string
+	file     string
 	all      bool
 	policy   string
 	artifact string
@@ -56,13 +59,13 @@ type options struct {
 	sdk      string
 	probe    bool
 
-	stdout io.Writer
-	rules  *policy.Policy
-	day    time.Time
+	stdout, stderr io.Writer
+	rules          *policy.Policy
+	day            time.Time
 }
 
-func command(stdout io.Writer) *cobra.Command {
-	o := &options{stdout: stdout}
+func command(stdout, stderr io.Writer) *cobra.Command {
+	o := &options{stdout: stdout, stderr: stderr}
 	root := &cobra.Command{
 		Use:   "fipscheck",
 		Short: "Decide from the artifact alone which cryptographic module it uses",
@@ -78,7 +81,8 @@ Exit codes: 0 all passed, 1 something was refused, 2 unusable input.`,
 		},
 	}
 	f := root.PersistentFlags()
-	f.StringVarP(&o.output, "output", "o", "text", "text or json")
+	f.StringVarP(&o.output, "output", "o", "text", strings.Join(formats, ", "))
+	f.StringVar(&o.file, "output-file", "", "write the report to this `file`; what was refused is also said on standard error")
 	f.BoolVarP(&o.all, "all", "a", false, "text: show passed checks and those that do not apply")
 	f.StringVar(&o.policy, "policy", "", "policy `file`: declared modes, exceptions, certificate dates")
 	f.StringVar(&o.date, "date", "", "day (YYYY-MM-DD) for expiry and sunset; default SOURCE_DATE_EPOCH, else today")
@@ -91,6 +95,9 @@ Exit codes: 0 all passed, 1 something was refused, 2 unusable input.`,
 var modes = []measure.Mode{measure.Boring, measure.GoFIPS, measure.None}
 
 func (o *options) prepare() error {
+	if !slices.Contains(formats, o.output) {
+		return fmt.Errorf("--output %s: want one of %s", o.output, strings.Join(formats, ", "))
+	}
 	var err error
 	if o.policy != "" {
 		if o.rules, err = policy.Load(o.policy); err != nil {
@@ -135,19 +142,46 @@ func (o *options) context(artifact string) (checks.Context, error) {
 func (o *options) finish(r *report.Report) error {
 	r.Schema, r.Tool, r.Date = report.Schema, report.Tool{Name: "fipscheck", Version: version()}, o.day.Format(time.DateOnly)
 	r.Judge()
-	var err error
+	if o.file == "" {
+		if err := o.write(o.stdout, r); err != nil {
+			return err
+		}
+	} else if err := o.writeFile(r); err != nil {
+		return err
+	}
+	if r.Verdict == report.Passed {
+		return nil
+	}
+	if o.file != "" {
+		if err := r.Text(o.stderr, terminal(o.stderr), false); err != nil {
+			return err
+		}
+	}
+	return errRefused
+}
+
+func (o *options) writeFile(r *report.Report) error {
+	f, err := os.Create(o.file)
+	if err != nil {
+		return err
+	}
+	if err := o.write(f, r); err != nil {
+		f.Close()
+		return err
+	}
+	return f.Close()
+}
+
+// formats are the values of --output.
+var formats = []string{"text", "json"}
+
+func (o *options) write(w io.Writer, r *report.Report) error {
 	switch o.output {
-	case "text":
-		err = r.Text(o.stdout, terminal(o.stdout), o.all)
 	case "json":
-		err = r.JSON(o.stdout)
+		return r.JSON(w)
 	default:
-		err = fmt.Errorf("--output %s: want text or json", o.output)
+		return r.Text(w, terminal(w), o.all)
 	}
-	if err == nil && r.Verdict != report.Passed {
-		err = errRefused
-	}
-	return err
 }
 
 func terminal(w io.Writer) bool {
