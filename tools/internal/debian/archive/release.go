@@ -17,7 +17,7 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
-	"github.com/ulikunitz/xz"
+	"github.com/mikelolasagasti/xz"
 
 	"kubefips.internal/tools/internal/debian"
 )
@@ -184,7 +184,7 @@ func (r *Reader) index(ctx context.Context, s *suite, path string) ([]map[string
 	if got := hex.EncodeToString(sum[:]); got != want.sha256 {
 		return nil, fmt.Errorf("%s of %s has sha256 %s, its signed release file says %s; the mirror may be updating, try again", full, s.Archive, got, want.sha256)
 	}
-	x, err := xz.NewReader(bytes.NewReader(data))
+	x, err := xz.NewReader(bytes.NewReader(data), 0)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", full, err)
 	}
