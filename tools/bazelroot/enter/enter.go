@@ -131,7 +131,9 @@ func (s *Spec) runInUserNamespace() (int, error) {
 
 // exec makes the new root and becomes the program.
 func (s *Spec) exec() error {
-	if err := s.pivot(); err != nil {
+	if err := s.pivot(); errors.Is(err, unix.EROFS) {
+		return err // a directory that cannot be shown
+	} else if err != nil {
 		return &NamespaceError{err}
 	}
 	if err := os.Chdir(s.Dir); err != nil {

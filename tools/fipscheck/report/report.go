@@ -35,7 +35,6 @@ type Tool struct {
 const (
 	Binary   = "binary"
 	Image    = "image"
-	Tree     = "tree"
 	Manifest = "manifest"
 )
 

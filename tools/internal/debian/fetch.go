@@ -14,8 +14,12 @@ import (
 	"time"
 )
 
-// attempts is how often a mirror is asked again when the connection breaks.
-const attempts = 3
+const (
+	// attempts is how often a mirror is asked when the connection breaks.
+	attempts = 3
+	// stall is how long a mirror may send nothing.
+	stall = time.Minute
+)
 
 // Fetcher gets files of an archive.
 type Fetcher struct {
@@ -106,6 +110,10 @@ func (f *Fetcher) tryAll(ctx context.Context, archive, path string, read func(io
 }
 
 func (f *Fetcher) try(ctx context.Context, u string, read func(io.Reader) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watch := time.AfterFunc(stall, func() { cancel(fmt.Errorf("nothing received for %v", stall)) })
+	defer watch.Stop()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
 	if err != nil {
 		return err
@@ -122,21 +130,23 @@ func (f *Fetcher) try(ctx context.Context, u string, read func(io.Reader) error)
 	if resp.StatusCode != http.StatusOK {
 		return errStatus{resp.Status}
 	}
-	return read(&countingReader{resp.Body, f.Progress})
-}
-
-type countingReader struct {
-	io.Reader
-	progress func(int)
-}
-
-func (c *countingReader) Read(p []byte) (int, error) {
-	n, err := c.Reader.Read(p)
-	if c.progress != nil {
-		c.progress(n)
+	err = read(readerFunc(func(p []byte) (int, error) {
+		n, err := resp.Body.Read(p)
+		watch.Reset(stall)
+		if f.Progress != nil {
+			f.Progress(n)
+		}
+		return n, err
+	}))
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
 	}
-	return n, err
+	return err
 }
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // FetchError says that no mirror has a file, and why each of them failed.
 type FetchError struct {
