@@ -1,5 +1,7 @@
 """Module extensions: the one door for MODULE.bazel files."""
 
+load("//toolchains/debian:debian.bzl", _debian = "debian")
 load("//toolchains/go:sdk.bzl", _boring_sdks = "boring_sdks")
 
 boring_sdks = _boring_sdks
+debian = _debian

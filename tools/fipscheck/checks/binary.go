@@ -114,7 +114,7 @@ func Binary(b *measure.Binary, ctx Context) []Finding {
 	l.packages(b, mode)
 	l.judge("B18", b.Platform == "linux/amd64" || b.Platform == "linux/arm64", "",
 		b.Platform, b.Platform+": no validated module exists for it, Go falls back to plain cryptography")
-	l.sunset(b, mode, ctx)
+	l.sunset(b, ctx)
 	return l
 }
 
@@ -359,22 +359,26 @@ func (l *list) packages(b *measure.Binary, mode measure.Mode) {
 	}
 }
 
-func (l *list) sunset(b *measure.Binary, mode measure.Mode, ctx Context) {
+// certificates returns the numbers of the certificates of the modules in a
+// file, sorted.
+func certificates(b *measure.Binary) []string {
 	var numbers []string
-	switch mode {
-	case measure.Boring:
-		for _, m := range b.Modules {
-			numbers = append(numbers, boring.Certificates[m.Module.Version].Number)
+	for _, m := range b.Modules {
+		if c := boring.Certificates[m.Module.Version]; c.Number != "" {
+			numbers = append(numbers, c.Number)
 		}
-	case measure.GoFIPS:
-		for _, v := range b.Snapshots {
-			if c := native.Snapshots[v].Certificate; c != "" {
-				numbers = append(numbers, c)
-			}
+	}
+	for _, v := range b.Snapshots {
+		if c := native.Snapshots[v].Certificate; c != "" {
+			numbers = append(numbers, c)
 		}
 	}
 	slices.Sort(numbers)
-	numbers = slices.Compact(numbers)
+	return slices.Compact(numbers)
+}
+
+func (l *list) sunset(b *measure.Binary, ctx Context) {
+	numbers := certificates(b)
 	if len(numbers) == 0 {
 		l.add("B20", Skipped, "", "no certificate")
 		return

@@ -10,11 +10,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"kubefips.internal/tools/fipscheck/checks"
 	"kubefips.internal/tools/fipscheck/measure"
 	"kubefips.internal/tools/fipscheck/policy"
 	"kubefips.internal/tools/fipscheck/report"
@@ -61,7 +61,11 @@ type options struct {
 
 	stdout, stderr io.Writer
 	rules          *policy.Policy
+	mu             sync.Mutex // guards the rules' record of what was used
 	day            time.Time
+	// verdicts has the names of programs verified at build, by SHA-256.
+	verdictFiles []string
+	verdicts     map[string]string
 }
 
 func command(stdout, stderr io.Writer) *cobra.Command {
@@ -87,7 +91,7 @@ Exit codes: 0 all passed, 1 something was refused, 2 unusable input.`,
 	f.StringVar(&o.policy, "policy", "", "policy `file`: declared modes, exceptions, certificate dates")
 	f.StringVar(&o.date, "date", "", "day (YYYY-MM-DD) for expiry and sunset; default SOURCE_DATE_EPOCH, else today")
 	f.StringVar(&o.sdk, "sdk", "", "Go distribution `directory` whose snapshot archives are hashed (B11)")
-	root.AddCommand(binaryCommand(o))
+	root.AddCommand(binaryCommand(o), imageCommand(o), treeCommand(o), chartCommand(o), explainCommand(o))
 	return root
 }
 
@@ -97,6 +101,9 @@ var modes = []measure.Mode{measure.Boring, measure.GoFIPS, measure.None}
 func (o *options) prepare() error {
 	if !slices.Contains(formats, o.output) {
 		return fmt.Errorf("--output %s: want one of %s", o.output, strings.Join(formats, ", "))
+	}
+	if o.mode != "" && !slices.Contains(modes, measure.Mode(o.mode)) {
+		return fmt.Errorf("--mode %s: want one of %v", o.mode, modes)
 	}
 	var err error
 	if o.policy != "" {
@@ -119,23 +126,6 @@ func (o *options) prepare() error {
 		o.day = time.Now().UTC()
 	}
 	return nil
-}
-
-// context is what a verdict on the named artifact depends on.
-func (o *options) context(artifact string) (checks.Context, error) {
-	ctx := checks.Context{Declared: measure.Mode(o.mode), Date: o.day, SnapshotZip: o.snapshotZip}
-	if o.rules != nil {
-		ctx.Sunset = o.rules.Sunset
-		if m, ok := o.rules.Declared(artifact); ok {
-			if o.mode != "" && m != ctx.Declared {
-				return ctx, fmt.Errorf("--mode %s, but policy %s declares %s as %s", o.mode, o.policy, artifact, m)
-			}
-			ctx.Declared = m
-		} else if o.mode == "" {
-			return ctx, fmt.Errorf("policy %s declares no mode for %s: add it under artifacts", o.policy, artifact)
-		}
-	}
-	return ctx, nil
 }
 
 // finish judges the report, writes it and turns the verdict into an error.
@@ -173,12 +163,18 @@ func (o *options) writeFile(r *report.Report) error {
 }
 
 // formats are the values of --output.
-var formats = []string{"text", "json"}
+var formats = []string{"text", "json", "sarif", "in-toto", "html"}
 
 func (o *options) write(w io.Writer, r *report.Report) error {
 	switch o.output {
 	case "json":
 		return r.JSON(w)
+	case "sarif":
+		return r.SARIF(w)
+	case "in-toto":
+		return r.InToto(w)
+	case "html":
+		return r.HTML(w)
 	default:
 		return r.Text(w, terminal(w), o.all)
 	}

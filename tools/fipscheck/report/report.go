@@ -35,6 +35,7 @@ type Tool struct {
 const (
 	Binary   = "binary"
 	Image    = "image"
+	Tree     = "tree"
 	Manifest = "manifest"
 )
 
