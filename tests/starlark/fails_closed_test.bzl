@@ -6,13 +6,13 @@ _PLATFORMS = "//command_line_option:platforms"
 
 # What is wrong -> (settings, what the message has to say).
 _WRONG = {
-    "missing_cc_toolchain": ({_PLATFORMS: Label(":no_cc_toolchain")}, "no C++ toolchain resolves"),
+    "missing_cc_toolchain": ({_PLATFORMS: str(Label(":no_cc_toolchain"))}, "no C++ toolchain resolves"),
     "msan": ({str(Label("@rules_go//go/config:msan")): True}, "go/config:msan makes Go compile its own crypto"),
-    "platform_without_cgo": ({_PLATFORMS: Label(":no_cgo")}, "cgo is off on the target platform"),
+    "platform_without_cgo": ({_PLATFORMS: str(Label(":no_cgo"))}, "cgo is off on the target platform"),
     "pure": ({str(Label("@rules_go//go/config:pure")): True}, "go/config:pure makes Go compile its own crypto"),
     "race": ({str(Label("@rules_go//go/config:race")): True}, "go/config:race makes Go compile its own crypto"),
-    "riscv64": ({_PLATFORMS: Label(":linux_riscv64")}, "linux/amd64 and linux/arm64 only"),
-    "windows": ({_PLATFORMS: Label(":windows_amd64")}, "exists for Linux only"),
+    "riscv64": ({_PLATFORMS: str(Label(":linux_riscv64"))}, "linux/amd64 and linux/arm64 only"),
+    "windows": ({_PLATFORMS: str(Label(":windows_amd64"))}, "exists for Linux only"),
 }
 
 def _message_test(settings, message):
