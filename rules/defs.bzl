@@ -2,8 +2,8 @@
 
 load("@rules_go//go:def.bzl", "go_binary")
 load("//rules/private:fips_go_binary.bzl", _fips_go_binary = "fips_go_binary")
-load("//rules/private:fips_test.bzl", "fips_test")
 load("//rules/private:providers.bzl", _FipsBinaryInfo = "FipsBinaryInfo")
+load("//rules/private:tool_test.bzl", "tool_test")
 load("//toolchains/go:sdks.lock.bzl", "GO_SDKS")
 
 # What may be shipped although a check fails, by whom and until when.
@@ -40,7 +40,8 @@ def fips_go_binary(
         **kwargs):
     """A shipped Go binary: static, with BoringCrypto, and a test that proves it.
 
-    Makes :<name>, the binary, and :<name>_fips_test. Building :<name> fails too unless fipscheck passes.
+    Makes :<name>, the binary, :<name>_fips_test and :<name>_modules_test; and, once for the component, :upstream_test.
+    Building :<name> fails too unless fipscheck passes.
 
     Args:
       name: upstream's name of the binary.
@@ -56,6 +57,7 @@ def fips_go_binary(
     go = upstream["go"]
     if go not in GO_SDKS:
         fail("//{}:{}: Go {} is not locked. Lock it with `bazel run //tools/update -- go {}`.".format(native.package_name(), name, go, go))
+    component = native.package_name().rpartition("/")[2]
     linked = name + "_linked"
     go_binary(
         name = linked,
@@ -71,7 +73,7 @@ def fips_go_binary(
     )
     _fips_go_binary(
         name = name,
-        component = native.package_name().rpartition("/")[2],
+        component = component,
         go = go,
         gotags = gotags,
         linked = linked,
@@ -80,7 +82,7 @@ def fips_go_binary(
         visibility = visibility,
         **kwargs
     )
-    fips_test(
+    tool_test(
         name = name + "_fips_test",
         size = "small",
         args = [
@@ -90,15 +92,58 @@ def fips_go_binary(
             "--policy",
             "$(rootpath {})".format(_FIPS_POLICY),
             "--artifact",
-            "{}/{}".format(native.package_name().rpartition("/")[2], name),
+            "{}/{}".format(component, name),
             "$(rootpath :{})".format(name),
         ],
         data = [
             ":" + name,
             _FIPS_POLICY,
         ],
+        tool = Label("//tools/fipscheck"),
         visibility = ["//visibility:private"],
         **kwargs
+    )
+    tool_test(
+        name = name + "_modules_test",
+        size = "small",
+        args = [
+            "binary",
+            native.package_name(),
+            "$(rootpath :{})".format(name),
+        ],
+        data = [":" + name] + _component_files(),
+        tool = Label("//tools/upstreamcheck"),
+        visibility = ["//visibility:private"],
+        **kwargs
+    )
+    if not native.existing_rule("upstream_test"):
+        _upstream_test(component, go)
+
+def _component_files():
+    """What of a component's folder its tests compare with upstream."""
+    return native.glob(["README.md", "go.mod", "go.sum", "upstream.bzl"], allow_empty = True)
+
+def _upstream_test(component, go):
+    """Holds a component to its upstream: modules, Go version, default GODEBUG."""
+    go_command = "@boring_sdk_{}//:bin/go".format(go)
+    go_mods = "@{}_upstream//:go_mods".format(component)
+    tool_test(
+        name = "upstream_test",
+        size = "small",
+        args = [
+            "component",
+            "--go",
+            "$(rootpath {})".format(go_command),
+            native.package_name(),
+            "$(rootpaths {})".format(go_mods),
+        ],
+        data = [
+            "@{}_upstream//:files".format(component),
+            go_command,
+            go_mods,
+        ] + _component_files(),
+        tool = Label("//tools/upstreamcheck"),
+        visibility = ["//visibility:private"],
     )
 
 def upstream_env(upstream):

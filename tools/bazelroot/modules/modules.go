@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/bluekeyes/go-gitdiff/gitdiff"
 	"golang.org/x/mod/module"
 	"golang.org/x/mod/sumdb/dirhash"
 	"golang.org/x/mod/zip"
@@ -24,11 +25,15 @@ import (
 // recipe changes when what Build makes of the same modules does.
 const recipe = "1"
 
-// layout says where each Go module goes; a nested one after its parent.
-var layout = []struct{ path, dir string }{
-	{"github.com/bazelbuild/rules_go", "rules_go"},
-	{"github.com/bazelbuild/bazel-gazelle", "gazelle"},
-	{"github.com/bazel-contrib/bazel-gazelle/v2", "gazelle/v2"},
+// layout says where each Go module goes, a nested one after its parent, and by what it
+// is changed: the patches that MODULE.bazel names for those who have the registry.
+var layout = []struct {
+	path, dir string
+	patches   []string
+}{
+	{path: "github.com/bazelbuild/rules_go", dir: "rules_go"},
+	{path: "github.com/bazelbuild/bazel-gazelle", dir: "gazelle", patches: []string{"patches/0001-gazelle-protobuf-of-each-graph.patch"}},
+	{path: "github.com/bazel-contrib/bazel-gazelle/v2", dir: "gazelle/v2"},
 }
 
 // gazelleSources is gazelle's list of its own files, relative to its folder.
@@ -36,7 +41,7 @@ const gazelleSources = "internal/go_repository_tools_srcs.bzl"
 
 // Modules are the rulesets pinned by a go.mod and a go.sum.
 type Modules struct {
-	// Dir holds go.mod and go.sum.
+	// Dir holds go.mod, go.sum and the patches.
 	Dir string
 	// Go is the go command.
 	Go string
@@ -46,7 +51,11 @@ type Modules struct {
 func (m *Modules) Name() (string, error) {
 	sum := sha256.New()
 	fmt.Fprintln(sum, recipe)
-	for _, f := range []string{"go.mod", "go.sum"} {
+	files := []string{"go.mod", "go.sum"}
+	for _, l := range layout {
+		files = append(files, l.patches...)
+	}
+	for _, f := range files {
 		data, err := os.ReadFile(filepath.Join(m.Dir, f))
 		if err != nil {
 			return "", err
@@ -83,6 +92,11 @@ func (m *Modules) Build(ctx context.Context, dir string) error {
 		mod := module.Version{Path: l.path, Version: d.Version}
 		if err := unzip(mod, d.Zip, sums[mod], filepath.Join(dir, l.dir)); err != nil {
 			return fmt.Errorf("%s: %w", mod, err)
+		}
+		for _, p := range l.patches {
+			if err := patch(filepath.Join(dir, l.dir), filepath.Join(m.Dir, p)); err != nil {
+				return fmt.Errorf("%s: %w", mod, err)
+			}
 		}
 	}
 	return m.listGazelleSources(ctx, filepath.Join(dir, "gazelle"))
@@ -154,6 +168,34 @@ func unzip(mod module.Version, file, want, dir string) error {
 		}
 		return os.Chmod(path, 0o644)
 	})
+}
+
+// patch changes files in dir.
+func patch(dir, name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	files, _, err := gitdiff.Parse(f)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	for _, change := range files {
+		target := filepath.Join(dir, change.NewName)
+		old, err := os.ReadFile(target)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		var patched bytes.Buffer
+		if err := gitdiff.Apply(&patched, bytes.NewReader(old), change); err != nil {
+			return fmt.Errorf("%s no longer applies to %s; make it again for this version: %w", name, change.NewName, err)
+		}
+		if err := os.WriteFile(target, patched.Bytes(), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // listGazelleSources writes gazelle's list of its own files again, by gazelle's

@@ -1,0 +1,25 @@
+"""Tests that one of our programs makes: those that exist beside every shipped binary without being asked for."""
+
+load(":transitions.bzl", "tool_transition")
+
+visibility(["//rules/..."])
+
+def _tool_test_impl(ctx):
+    test = ctx.actions.declare_file(ctx.label.name)
+    ctx.actions.symlink(output = test, target_file = ctx.executable.tool, is_executable = True)
+    return [DefaultInfo(
+        executable = test,
+        runfiles = ctx.runfiles(ctx.files.data).merge(ctx.attr.tool[0][DefaultInfo].default_runfiles),
+    )]
+
+# Run as `<tool> <args>`: the macro gives the arguments.
+tool_test = rule(
+    implementation = _tool_test_impl,
+    doc = "Runs a tool with `args` on the files in `data`.",
+    test = True,
+    attrs = {
+        "data": attr.label_list(allow_files = True, doc = "What the arguments refer to."),
+        "tool": attr.label(mandatory = True, executable = True, cfg = tool_transition, doc = "Exits 0 when the test passes."),
+        "_allowlist_function_transition": attr.label(default = "@bazel_tools//tools/allowlists/function_transition_allowlist"),
+    },
+)
