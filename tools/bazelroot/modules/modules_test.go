@@ -17,8 +17,16 @@ import (
 // pinned are the Go modules, with the files of each.
 var pinned = map[string]map[string]string{
 	"github.com/bazelbuild/rules_go@v0.65.0":           {"go.mod": "module x", "tools/run.sh": "#!/bin/sh"},
-	"github.com/bazelbuild/bazel-gazelle@v0.54.0":      {"internal/go_repository_tools_srcs.bzl": "stale"},
+	"github.com/bazelbuild/bazel-gazelle@v0.54.0":      {"internal/go_repository_tools_srcs.bzl": "stale", "patched.bzl": "theirs\n"},
 	"github.com/bazel-contrib/bazel-gazelle/v2@v2.0.0": {"walk/walk.go": "package walk"},
+}
+
+// gazellePatch is where Build looks for what gazelle is changed by.
+const gazellePatch = "patches/0001-gazelle-protobuf-of-each-graph.patch"
+
+// patchOf changes the first line of a file.
+func patchOf(file, old, new string) string {
+	return fmt.Sprintf("why\n\ndiff --git a/%[1]s b/%[1]s\n--- a/%[1]s\n+++ b/%[1]s\n@@ -1 +1 @@\n-%[2]s\n+%[3]s\n", file, old, new)
 }
 
 // fake is a folder with go.mod and go.sum, and a go command that answers for
@@ -45,6 +53,10 @@ func fake(t *testing.T) (*modules.Modules, string) {
 	write(t, filepath.Join(dir, "answers"), answers.String(), 0o644)
 	write(t, filepath.Join(dir, "go.sum"), sums.String(), 0o644)
 	write(t, filepath.Join(dir, "go.mod"), "module x", 0o644)
+	if err := os.Mkdir(filepath.Join(dir, "patches"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, gazellePatch), patchOf("patched.bzl", "theirs", "ours"), 0o644)
 	write(t, filepath.Join(dir, "go"), `#!/bin/sh
 case $1 in
 mod) while read -r line; do echo "$line"; done <"${0%/*}/answers" ;;
@@ -93,6 +105,7 @@ func TestBuild(t *testing.T) {
 	for name, want := range map[string]string{
 		overrides["rules_go"] + "/tools/run.sh":                         "#!/bin/sh",
 		overrides["gazelle"] + "/v2/walk/walk.go":                       "package walk",
+		overrides["gazelle"] + "/patched.bzl":                           "ours\n",
 		overrides["gazelle"] + "/internal/go_repository_tools_srcs.bzl": "run in " + overrides["gazelle"] + "\n",
 	} {
 		if got, err := os.ReadFile(name); err != nil || string(got) != want {
@@ -123,6 +136,12 @@ func TestBuildRefuses(t *testing.T) {
 		"module that the proxy does not have": {func(t *testing.T, dir string) {
 			write(t, filepath.Join(dir, "answers"), `{"Path": "a", "Version": "v1", "Error": "404"}`+"\n", 0o644)
 		}, "GOPROXY must name a proxy that has it"},
+		"patch that no longer applies": {func(t *testing.T, dir string) {
+			write(t, filepath.Join(dir, gazellePatch), patchOf("patched.bzl", "other", "ours"), 0o644)
+		}, "no longer applies to patched.bzl"},
+		"patch of a file that is gone": {func(t *testing.T, dir string) {
+			write(t, filepath.Join(dir, gazellePatch), patchOf("gone.bzl", "theirs", "ours"), 0o644)
+		}, "gone.bzl"},
 		"go command that fails": {func(t *testing.T, dir string) {
 			write(t, filepath.Join(dir, "go"), "#!/bin/sh\necho broken >&2\nexit 1\n", 0o755)
 		}, "broken"},
@@ -143,8 +162,12 @@ func TestNameFollowsPins(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, "go.sum"), "another", 0o644)
-	if after, err := m.Name(); err != nil || after == before {
-		t.Errorf("name %q, %v after a change; was %q", after, err, before)
+	for _, file := range []string{"go.sum", gazellePatch} {
+		write(t, filepath.Join(dir, file), "another", 0o644)
+		after, err := m.Name()
+		if err != nil || after == before {
+			t.Errorf("name %q, %v after a change of %s; was %q", after, err, file, before)
+		}
+		before = after
 	}
 }

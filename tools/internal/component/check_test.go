@@ -200,6 +200,7 @@ func edit(t *testing.T, file, old, new string) {
 }
 
 func TestCheck(t *testing.T) {
+	equal, equalMod, local := checked(t)
 	table := "| Module | Upstream | Here | Why |\n|---|---|---|---|\n"
 	for _, test := range []struct {
 		name   string
@@ -272,7 +273,13 @@ func TestCheck(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			dir, goMod, local := checked(t)
+			dir, upstream := filepath.Join(t.TempDir(), "prog"), t.TempDir()
+			for to, from := range map[string]string{dir: equal, upstream: filepath.Dir(equalMod)} {
+				if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			goMod := filepath.Join(upstream, "go.mod")
 			test.change(t, dir, goMod)
 			err := component.Check(t.Context(), dir, []string{goMod}, local)
 			switch {

@@ -19,18 +19,15 @@ import (
 type Proxy string
 
 // New makes an empty proxy and turns the go command to it: no network, no checksum
-// database, a module cache of its own. The go command is $GO, as Bazel gives it, else
-// the one in $PATH.
+// database, a module cache of its own. The go command is the runfile $GO in a
+// Bazel test, else the one in $PATH.
 func New(t *testing.T) Proxy {
 	t.Helper()
 	dir := t.TempDir()
 	if goCommand := os.Getenv("GO"); goCommand != "" {
-		abs, err := filepath.Abs(goCommand)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Setenv("GOROOT", filepath.Dir(filepath.Dir(abs)))
-		t.Setenv("PATH", filepath.Dir(abs))
+		goCommand = filepath.Join(os.Getenv("TEST_SRCDIR"), goCommand)
+		t.Setenv("GOROOT", filepath.Dir(filepath.Dir(goCommand)))
+		t.Setenv("PATH", filepath.Dir(goCommand))
 		t.Setenv("GOCACHE", filepath.Join(os.Getenv("TEST_TMPDIR"), "gocache"))
 	}
 	t.Setenv("GOPROXY", "file://"+dir)
