@@ -106,6 +106,9 @@ func (r *Root) fetchAndUnpack(ctx context.Context, mirrors *debian.Mirrors, root
 			}
 			processors <- struct{}{}
 			defer func() { <-processors }()
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			if err := debian.Unpack(deb, root); err != nil {
 				return fmt.Errorf("unpacking %s %s: %w", pkg.Name, pkg.Version, err)
 			}

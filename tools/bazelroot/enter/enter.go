@@ -166,7 +166,7 @@ func (s *Spec) check() error {
 
 // systemDirs are the machine's top-level directories that the new root has
 // itself, or gets in another way. Everything else stays visible.
-var systemDirs = []string{"bin", "boot", "etc", "lib", "lib32", "lib64", "libx32", "lost+found", "proc", "sbin", "usr", "var"}
+var systemDirs = []string{Private[1:], "bin", "boot", "etc", "lib", "lib32", "lib64", "libx32", "lost+found", "proc", "sbin", "usr", "var"}
 
 // pivot builds the new root in memory, of the tree, the machine's other
 // directories and this call's files, and moves into it.
@@ -270,7 +270,11 @@ func (s *Spec) addMachine() error {
 			return fmt.Errorf("%w; move it out of the operating system's directories", err)
 		}
 	}
-	return bind("/etc", s.MountPoint+HostEtc)
+	etc := "/etc"
+	if _, err := os.Stat(HostEtc); err == nil {
+		etc = HostEtc // in a root within a root: its /etc leads here
+	}
+	return bind(etc, s.MountPoint+HostEtc)
 }
 
 // addProc mounts a fresh /proc if allowed: a container's own may be partly

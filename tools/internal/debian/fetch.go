@@ -26,7 +26,8 @@ type Fetcher struct {
 	Mirrors *Mirrors
 	// Client is http.DefaultClient when nil.
 	Client *http.Client
-	// Progress, when set, is called with every count of bytes received.
+	// Progress, when set, is called with every count of bytes received, or
+	// found to be there already.
 	Progress func(n int)
 }
 
@@ -41,6 +42,7 @@ func (e errStatus) Error() string { return e.status }
 func (f *Fetcher) Download(ctx context.Context, file File, dir string) (string, error) {
 	target := filepath.Join(dir, file.SHA256)
 	if _, err := os.Stat(target); err == nil {
+		f.progress(int(file.Size))
 		return target, nil
 	}
 	tmp, err := os.CreateTemp(dir, "partial-*")
@@ -133,15 +135,19 @@ func (f *Fetcher) try(ctx context.Context, u string, read func(io.Reader) error)
 	err = read(readerFunc(func(p []byte) (int, error) {
 		n, err := resp.Body.Read(p)
 		watch.Reset(stall)
-		if f.Progress != nil {
-			f.Progress(n)
-		}
+		f.progress(n)
 		return n, err
 	}))
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
 	return err
+}
+
+func (f *Fetcher) progress(n int) {
+	if f.Progress != nil {
+		f.Progress(n)
+	}
 }
 
 type readerFunc func([]byte) (int, error)
