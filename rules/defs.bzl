@@ -2,7 +2,11 @@
 
 load("@rules_go//go:def.bzl", "go_binary")
 load("//rules/private:fips_go_binary.bzl", _fips_go_binary = "fips_go_binary")
+load("//rules/private:fips_image.bzl", _fips_image = "fips_image")
+load("//rules/private:image_layer.bzl", _image_layer = "image_layer")
+load("//rules/private:image_set.bzl", _image_digests = "image_digests", _image_push_all = "image_push_all")
 load("//rules/private:providers.bzl", _FipsBinaryInfo = "FipsBinaryInfo")
+load("//rules/private:tool.bzl", _tool = "tool")
 load("//rules/private:tool_test.bzl", "tool_test")
 load("//toolchains/go:sdks.lock.bzl", "GO_SDKS")
 
@@ -10,6 +14,11 @@ load("//toolchains/go:sdks.lock.bzl", "GO_SDKS")
 _FIPS_POLICY = Label("//tests/fips:policy.yaml")
 
 FipsBinaryInfo = _FipsBinaryInfo
+fips_image = _fips_image
+image_digests = _image_digests
+image_layer = _image_layer
+image_push_all = _image_push_all
+tool = _tool
 
 def go_main(name, embed, visibility = None, **_kwargs):  # buildifier: disable=unused-variable
     """Stands in for go_binary in upstream's packages: opens a main package to fips_go_binary.

@@ -9,7 +9,10 @@ def _tool_test_impl(ctx):
     ctx.actions.symlink(output = test, target_file = ctx.executable.tool, is_executable = True)
     return [DefaultInfo(
         executable = test,
-        runfiles = ctx.runfiles(ctx.files.data).merge(ctx.attr.tool[0][DefaultInfo].default_runfiles),
+        # With the runfiles of the data: rules_oci's layouts are links to the layers.
+        runfiles = ctx.runfiles(ctx.files.data).merge_all(
+            [target[DefaultInfo].default_runfiles for target in ctx.attr.data + ctx.attr.tool],
+        ),
     )]
 
 # Run as `<tool> <args>`: the macro gives the arguments.

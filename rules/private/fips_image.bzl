@@ -1,0 +1,116 @@
+"""Images: layers, layout, digest, load, push and test in one call."""
+
+load("@rules_oci//oci:defs.bzl", "oci_image", "oci_load", "oci_push")
+load(":image_layer.bzl", "image_layer")
+load(":image_layers.bzl", "image_layers")
+load(":repository.bzl", "repository_file")
+load(":tool_test.bzl", "tool_test")
+
+visibility(["//rules/..."])
+
+_BIN = "/usr/local/bin/"
+
+def _image_labels(title, upstream):
+    labels = {
+        "kubefips.go": upstream["go"],
+        "kubefips.module": "{}@{}".format(upstream["module"], upstream["version"]),
+        "org.opencontainers.image.title": title,
+        "org.opencontainers.image.version": upstream["version"],
+    }
+    if not upstream["revision"].startswith("h1:"):
+        labels["org.opencontainers.image.revision"] = upstream["revision"]
+    return labels
+
+def fips_image(
+        name,
+        binaries,
+        upstream,
+        entrypoint,
+        contents = "contents.txt",
+        layers = [],
+        files = {},
+        visibility = ["//visibility:public"],
+        tags = [],
+        testonly = False,
+        **kwargs):
+    """An image of programs that were proven, and what belongs beside it.
+
+    Makes :<name>, the OCI layout; :<name>.digest; :load and :push, for `bazel run`; :<name>_test, which compares
+    configuration and paths with `contents`. So there is one image a folder, and it is called like the folder.
+
+    Args:
+      name: target name.
+      binaries: list of labels of fips_go_binary; each stands in /usr/local/bin.
+      upstream: dict UPSTREAM of the component's upstream.bzl.
+      entrypoint: list of str: program and first arguments.
+      contents: file with the image's configuration and every path in it, and none else.
+      layers: layers underneath, those that change least first.
+      files: dict of label -> path of files that are no programs.
+      visibility: of the image.
+      tags: of all targets.
+      testonly: of all targets.
+      **kwargs: passed on to oci_image: cmd, env, exposed_ports, user, volumes, workdir.
+    """
+    title = native.package_name().rpartition("/")[2]
+    common = {"tags": tags, "testonly": testonly}
+    image_layer(
+        name = name + "_layer",
+        binaries = {binary: _BIN + native.package_relative_label(binary).name for binary in binaries},
+        files = files,
+        visibility = ["//visibility:private"],
+        **common
+    )
+    image_layers(
+        name = name + "_layers",
+        layers = layers + [":{}_layer".format(name)],
+        visibility = ["//visibility:private"],
+        **common
+    )
+    oci_image(
+        name = name,
+        architecture = select({
+            "@platforms//cpu:aarch64": "arm64",
+            "@platforms//cpu:x86_64": "amd64",
+        }),
+        entrypoint = entrypoint,
+        labels = _image_labels(title, upstream),
+        os = "linux",
+        tars = [":{}_layers".format(name)],
+        visibility = visibility,
+        **(kwargs | common)
+    )
+    oci_load(
+        name = "load",
+        image = ":" + name,
+        repo_tags = ["kubefips/{}:{}".format(title, upstream["version"])],
+        visibility = visibility,
+        **common
+    )
+    repository_file(
+        name = name + "_repository",
+        image = title,
+        visibility = ["//visibility:private"],
+        **common
+    )
+    oci_push(
+        name = "push",
+        image = ":" + name,
+        remote_tags = [upstream["version"]],
+        repository_file = ":{}_repository".format(name),
+        visibility = visibility,
+        **common
+    )
+    tool_test(
+        name = name + "_test",
+        size = "small",
+        args = [
+            "contents",
+            "--layout=$(rootpath :{})".format(name),
+            "--digest=$(rootpath :{}.digest)".format(name),
+            "--golden=$(rootpath {})".format(contents),
+        ],
+        data = [contents, name, name + ".digest"],
+        tool = Label("//tools/oci"),
+        visibility = ["//visibility:private"],
+        **(common | {"testonly": True})
+    )

@@ -1,0 +1,69 @@
+"""All images together: their digests, and one push of them all."""
+
+load("@bazel_skylib//rules:common_settings.bzl", "BuildSettingInfo")
+
+visibility(["//rules/..."])
+
+_IMAGES = attr.label_keyed_string_dict(mandatory = True, allow_files = True, doc = "OCI layouts of images -> name.")
+_OCI = attr.label(default = "//tools/oci:tool", executable = True, cfg = "target", doc = "Reads and pushes the images.")
+
+def _layouts(ctx):
+    """Name -> folder of the layout, sorted by name."""
+    layouts = {}
+    for target, name in ctx.attr.images.items():
+        files = target[DefaultInfo].files.to_list()
+        if len(files) != 1 or not files[0].is_directory:
+            fail("{}: {} is not the OCI layout of an image. Name a target of fips_image.".format(ctx.label, target.label))
+        if name in layouts:
+            fail("{}: two images are called {}. Give each its own name.".format(ctx.label, name))
+        layouts[name] = files[0]
+    return {name: layouts[name] for name in sorted(layouts)}
+
+def _image_digests_impl(ctx):
+    layouts = _layouts(ctx)
+    out = ctx.actions.declare_file(ctx.label.name + ".json")
+    args = ctx.actions.args()
+    args.add("digests").add("--output", out)
+    for name, layout in layouts.items():
+        args.add(name)
+        args.add_all([layout], expand_directories = False)
+    ctx.actions.run(
+        executable = ctx.executable._oci,
+        arguments = [args],
+        # rules_oci's layouts are links to the layers, which are among the runfiles.
+        inputs = depset(layouts.values(), transitive = [target[DefaultInfo].default_runfiles.files for target in ctx.attr.images]),
+        outputs = [out],
+        mnemonic = "ImageDigests",
+    )
+    return [DefaultInfo(files = depset([out]))]
+
+image_digests = rule(
+    implementation = _image_digests_impl,
+    doc = "Writes <name>.json: name, version, digest, platform and size of each image.",
+    attrs = {"images": _IMAGES, "_oci": _OCI},
+)
+
+def _image_push_all_impl(ctx):
+    program = ctx.actions.declare_file(ctx.label.name)
+    ctx.actions.symlink(output = program, target_file = ctx.executable._oci, is_executable = True)
+    layouts = _layouts(ctx)
+    arguments = ["push-all", "--registry", ctx.attr._registry[BuildSettingInfo].value]
+    for name, layout in layouts.items():
+        arguments += [name, "runfile:{}/{}".format(ctx.workspace_name, layout.short_path)]
+    args_file = ctx.actions.declare_file(ctx.label.name + ".args.json")
+    ctx.actions.write(args_file, json.encode(arguments))
+    runfiles = ctx.runfiles([program, args_file] + layouts.values()).merge_all(
+        [target[DefaultInfo].default_runfiles for target in ctx.attr.images.keys() + [ctx.attr._oci]],
+    )
+    return [DefaultInfo(executable = program, files = depset([program, args_file]), runfiles = runfiles)]
+
+image_push_all = rule(
+    implementation = _image_push_all_impl,
+    doc = "`bazel run` pushes every image below --//images:registry, and tags them when all of them are there.",
+    executable = True,
+    attrs = {
+        "images": _IMAGES,
+        "_oci": _OCI,
+        "_registry": attr.label(default = "//images:registry", doc = "Registry and path that all images are pushed below."),
+    },
+)
