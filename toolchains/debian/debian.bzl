@@ -138,10 +138,14 @@ def _debian_source_impl(rctx):
         elif ".debian.tar." in name:
             rctx.extract("_/" + name)
     rctx.delete("_")
-    for patch in _series(rctx):
-        rctx.patch("debian/patches/" + patch, strip = 1)
-    for patch in rctx.attr.patches:
-        rctx.patch(patch, strip = 1)
+    patch = rctx.which("patch")
+    if not patch:
+        fail("{}: Debian's patches need the program patch, which is not on this machine; install it, or use tools/bazel.".format(what))
+    for file in ["debian/patches/" + name for name in _series(rctx)] + rctx.attr.patches:
+        # Bazel's own patching refuses hunks that have moved by a line, as some of Debian's have.
+        patched = rctx.execute([patch, "--strip=1", "--fuzz=0", "--batch", "--input", rctx.path(file)])
+        if patched.return_code != 0:
+            fail("{}: {} does not apply:\n{}{}".format(what, file, patched.stdout, patched.stderr))
 
     # Upstream's own BUILD files would hide what is below them.
     rctx.delete("BUILD")
