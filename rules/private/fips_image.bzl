@@ -3,6 +3,7 @@
 load("@rules_oci//oci:defs.bzl", "oci_image", "oci_load", "oci_push")
 load(":image_layer.bzl", "image_layer")
 load(":image_layers.bzl", "image_layers")
+load(":image_verdict.bzl", "image_verdict")
 load(":repository.bzl", "repository_file")
 load(":tool_test.bzl", "tool_test")
 
@@ -35,7 +36,7 @@ def fips_image(
         **kwargs):
     """An image of programs that were proven, and what belongs beside it.
 
-    Makes :<name>, the OCI layout; :<name>.digest; :load and :push, for `bazel run`; :<name>_test, which compares
+    Makes :<name>, the OCI layout; :<name>.digest; :<name>_fips, the verdict on every file in it; :load and :push, for `bazel run`; :<name>_test, which compares
     configuration and paths with `contents`. So there is one image a folder, and it is called like the folder.
 
     Args:
@@ -78,6 +79,14 @@ def fips_image(
         tars = [":{}_layers".format(name)],
         visibility = visibility,
         **(kwargs | common)
+    )
+    image_verdict(
+        name = name + "_fips",
+        binaries = binaries,
+        image = ":" + name,
+        title = title,
+        visibility = visibility,
+        **common
     )
     oci_load(
         name = "load",

@@ -12,3 +12,8 @@ FipsBinaryInfo = provider(
         "version": "str: upstream's version, as in v3.7.3.",
     },
 )
+
+FipsImageInfo = provider(
+    doc = "What was measured on an image and on the programs in it.",
+    fields = {"verdicts": "depset of File: fipscheck's reports, JSON."},
+)

@@ -3,20 +3,14 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 )
 
 func main() {
-	if err := useSDK(); err != nil {
-		fmt.Fprintln(os.Stderr, "update:", err)
-		os.Exit(1)
-	}
 	root := &cobra.Command{
 		Use:   "update COMPONENT VERSION",
 		Short: "Rewrite the locks of this repository from their sources",
@@ -41,23 +35,6 @@ GONOSUMDB names them; each is reported.`,
 		fmt.Fprintln(os.Stderr, "update:", err)
 		os.Exit(1)
 	}
-}
-
-// useSDK puts the go command that `bazel run` hands over by $GO before the machine's,
-// which may have none.
-func useSDK() error {
-	goCommand := os.Getenv("GO")
-	if goCommand == "" {
-		return nil
-	}
-	goCommand, err := filepath.Abs(goCommand)
-	if err != nil {
-		return err
-	}
-	return errors.Join(
-		os.Setenv("PATH", filepath.Dir(goCommand)+string(filepath.ListSeparator)+os.Getenv("PATH")),
-		os.Unsetenv("GOROOT"),
-	)
 }
 
 // workspace returns the source tree's root: where `bazel run` was called, else

@@ -68,7 +68,7 @@ func (o *options) program(name string) (report.Artifact, error) {
 	if artifact == "" {
 		artifact = name
 	}
-	a, err := o.judge(artifact, name, b)
+	a, err := o.judge(artifact, name, measure.Mode(o.mode), b)
 	if err == nil {
 		o.addProbe(&a, name)
 	}

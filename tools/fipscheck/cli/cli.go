@@ -63,9 +63,9 @@ type options struct {
 	rules          *policy.Policy
 	mu             sync.Mutex // guards the rules' record of what was used
 	day            time.Time
-	// verdicts has the names of programs verified at build, by SHA-256.
+	// verdicts has what the build said of programs, by SHA-256.
 	verdictFiles []string
-	verdicts     map[string]string
+	verdicts     map[string]verdict
 }
 
 func command(stdout, stderr io.Writer) *cobra.Command {
@@ -91,7 +91,7 @@ Exit codes: 0 all passed, 1 something was refused, 2 unusable input.`,
 	f.StringVar(&o.policy, "policy", "", "policy `file`: declared modes, exceptions, certificate dates")
 	f.StringVar(&o.date, "date", "", "day (YYYY-MM-DD) for expiry and sunset; default SOURCE_DATE_EPOCH, else today")
 	f.StringVar(&o.sdk, "sdk", "", "Go distribution `directory` whose snapshot archives are hashed (B11)")
-	root.AddCommand(binaryCommand(o), imageCommand(o), treeCommand(o), chartCommand(o), explainCommand(o))
+	root.AddCommand(binaryCommand(o), imageCommand(o), treeCommand(o), chartCommand(o), mergeCommand(o), explainCommand(o))
 	return root
 }
 

@@ -19,25 +19,26 @@ import (
 
 // context is what a verdict on the named artifact depends on. declared is
 // false when there is a policy that says nothing of the artifact's mode.
-func (o *options) context(artifact string) (ctx checks.Context, declared bool, err error) {
-	ctx = checks.Context{Declared: measure.Mode(o.mode), Date: o.day, SnapshotZip: o.snapshotZip}
+// mode is what was asked for; empty when nothing was.
+func (o *options) context(artifact string, mode measure.Mode) (ctx checks.Context, declared bool, err error) {
+	ctx = checks.Context{Declared: mode, Date: o.day, SnapshotZip: o.snapshotZip}
 	if o.rules == nil {
 		return ctx, true, nil
 	}
 	ctx.Sunset = o.rules.Sunset
 	m, ok := o.rules.Declared(artifact)
-	if ok && o.mode != "" && m != ctx.Declared {
-		return ctx, false, fmt.Errorf("--mode %s, but policy %s declares %s as %s", o.mode, o.policy, artifact, m)
+	if ok && mode != "" && m != mode {
+		return ctx, false, fmt.Errorf("%s was asked to be %s, but policy %s declares it as %s", artifact, mode, o.policy, m)
 	}
 	if ok {
 		ctx.Declared = m
 	}
-	return ctx, ok || o.mode != "", nil
+	return ctx, ok || mode != "", nil
 }
 
 // judge gives the verdict on one measured file.
-func (o *options) judge(artifact, file string, b *measure.Binary) (report.Artifact, error) {
-	ctx, declared, err := o.context(artifact)
+func (o *options) judge(artifact, file string, mode measure.Mode, b *measure.Binary) (report.Artifact, error) {
+	ctx, declared, err := o.context(artifact, mode)
 	if err != nil {
 		return report.Artifact{}, err
 	}
@@ -84,11 +85,12 @@ func (o *options) inside(parent string, entries []content.Entry, layer func(i in
 		if e.Binary == nil {
 			continue
 		}
-		name, verified := o.verdicts[e.Binary.SHA256]
+		built, verified := o.verdicts[e.Binary.SHA256]
+		name := built.name
 		if !verified {
 			name = parent + ":" + e.Path
 		}
-		a, err := o.judge(name, e.Path, e.Binary)
+		a, err := o.judge(name, e.Path, built.mode, e.Binary)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -108,13 +110,19 @@ func (o *options) inside(parent string, entries []content.Entry, layer func(i in
 	return artifacts, inner, nil
 }
 
+// verdict is what the build said of a program.
+type verdict struct {
+	name string
+	mode measure.Mode
+}
+
 // loadVerdicts reads reports of `fipscheck binary`: which bytes passed under
-// which name.
+// which name and as what.
 func (o *options) loadVerdicts() error {
 	if len(o.verdictFiles) == 0 {
 		return nil
 	}
-	o.verdicts = map[string]string{}
+	o.verdicts = map[string]verdict{}
 	for _, name := range o.verdictFiles {
 		r, err := readReport(name)
 		if err != nil {
@@ -122,7 +130,7 @@ func (o *options) loadVerdicts() error {
 		}
 		for _, a := range r.Artifacts {
 			if a.Verdict == report.Passed && a.Evidence != nil {
-				o.verdicts[a.Evidence.SHA256] = a.Name
+				o.verdicts[a.Evidence.SHA256] = verdict{a.Name, a.Declared}
 			}
 		}
 	}

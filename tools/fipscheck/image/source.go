@@ -47,11 +47,7 @@ func open(ref string) (source, error) {
 		if _, err := os.Stat(filepath.Join(ref, "index.json")); err != nil {
 			return nil, fmt.Errorf("%s is no OCI layout: %w; for a plain folder use `fipscheck tree`", ref, err)
 		}
-		r, err := os.OpenRoot(ref)
-		if err != nil {
-			return nil, err
-		}
-		return &layout{files: rootFiles{r}}, nil
+		return &layout{files: folder(ref)}, nil
 	case err == nil:
 		return openArchive(ref)
 	}
@@ -71,9 +67,15 @@ type files interface {
 	io.Closer
 }
 
-type rootFiles struct{ *os.Root }
+// folder is a layout on disk. Its blobs may be links that lead out of it, as
+// Bazel makes them: what they lead to has to have the right digest anyway.
+type folder string
 
-func (r rootFiles) open(name string) (io.ReadCloser, error) { return r.Open(filepath.FromSlash(name)) }
+func (f folder) open(name string) (io.ReadCloser, error) {
+	return os.Open(filepath.Join(string(f), filepath.FromSlash(name)))
+}
+
+func (f folder) Close() error { return nil }
 
 // layout is an OCI image layout.
 type layout struct{ files files }

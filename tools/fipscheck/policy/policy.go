@@ -200,6 +200,27 @@ func (p *Policy) Apply(artifact string, findings []checks.Finding, day time.Time
 	return append(findings, extra...)
 }
 
+// Replay records what excused findings of an earlier run used, so that Unused
+// can be asked about several runs together.
+func (p *Policy) Replay(artifact string, findings []checks.Finding) {
+	for i, e := range p.Exceptions {
+		for _, f := range findings {
+			if f.Status != checks.Excepted || f.Check != e.Check {
+				continue
+			}
+			a := slices.IndexFunc(e.Artifacts, func(g string) bool { return glob(g, artifact) })
+			g := slices.IndexFunc(e.Paths, func(g string) bool { return glob(g, f.Subject) })
+			if a < 0 || g < 0 && len(e.Paths) > 0 {
+				continue
+			}
+			p.used[i].artifacts[a] = true
+			if g >= 0 {
+				p.used[i].paths[g] = true
+			}
+		}
+	}
+}
+
 // Unused returns a failure for each entry that excused nothing. It makes sense
 // after the whole distribution was judged.
 func (p *Policy) Unused() []checks.Finding {

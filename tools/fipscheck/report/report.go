@@ -2,6 +2,7 @@
 package report
 
 import (
+	_ "embed"
 	"encoding/json"
 	"io"
 
@@ -12,6 +13,11 @@ import (
 // Schema names the format of the JSON report. A change that could break a
 // reader changes the number.
 const Schema = "fipscheck.report/v1"
+
+// JSONSchema describes the JSON report in JSON Schema, draft 7.
+//
+//go:embed report.schema.json
+var JSONSchema []byte
 
 // Report is the outcome of one run.
 type Report struct {

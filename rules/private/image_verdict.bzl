@@ -1,0 +1,75 @@
+"""Verdicts on images, and the report on all of them."""
+
+load(":providers.bzl", "FipsBinaryInfo", "FipsImageInfo")
+load(":transitions.bzl", "tool_transition")
+
+visibility(["//rules/..."])
+
+_FIPSCHECK = {
+    "_allowlist_function_transition": attr.label(default = "@bazel_tools//tools/allowlists/function_transition_allowlist"),
+    "_fipscheck": attr.label(default = "//tools/fipscheck", executable = True, cfg = tool_transition, doc = "Judges."),
+    "_policy": attr.label(default = "//tests/fips:policy.yaml", allow_single_file = True, doc = "What may be excused."),
+}
+
+def _image_verdict_impl(ctx):
+    image = ctx.attr.image[DefaultInfo]
+    layouts = image.files.to_list()
+    if len(layouts) != 1 or not layouts[0].is_directory:
+        fail("{}: {} is not the OCI layout of an image. Name a target of fips_image.".format(ctx.label, ctx.attr.image.label))
+    verdicts = [target[FipsBinaryInfo].verdict for target in ctx.attr.binaries]
+    verdict = ctx.actions.declare_file(ctx.label.name + ".json")
+    args = ctx.actions.args()
+    args.add("image").add("--policy", ctx.file._policy).add("--artifact", "images/" + ctx.attr.title)
+    args.add_all(verdicts, before_each = "--verdicts")
+    args.add("--output", "json").add("--output-file", verdict)
+    args.add_all(layouts, expand_directories = False)
+    ctx.actions.run(
+        executable = ctx.executable._fipscheck,
+        arguments = [args],
+        # rules_oci's layouts are links to the layers, which are among the runfiles.
+        inputs = depset(layouts + verdicts + [ctx.file._policy], transitive = [image.default_runfiles.files]),
+        outputs = [verdict],
+        mnemonic = "FipsCheckImage",
+        progress_message = "Proving the FIPS status of every file in %{label}",
+    )
+    return [
+        DefaultInfo(files = depset([verdict])),
+        OutputGroupInfo(_validation = depset([verdict])),
+        FipsImageInfo(verdicts = depset([verdict] + verdicts)),
+    ]
+
+image_verdict = rule(
+    implementation = _image_verdict_impl,
+    doc = "Writes <name>.json, fipscheck's report on an image; fails unless every file of every layer passes.",
+    attrs = _FIPSCHECK | {
+        "binaries": attr.label_list(providers = [FipsBinaryInfo], doc = "Programs in the image: what was verified when they were built."),
+        "image": attr.label(mandatory = True, doc = "OCI layout."),
+        "title": attr.string(mandatory = True, doc = "Name of the image; the policy calls it images/<title>."),
+    },
+)
+
+def _fips_report_impl(ctx):
+    verdicts = depset(transitive = [target[FipsImageInfo].verdicts for target in ctx.attr.verdicts])
+    outputs = []
+    for format, extension in {"html": ".html", "in-toto": ".intoto.json", "json": ".json"}.items():
+        out = ctx.actions.declare_file(ctx.label.name + extension)
+        args = ctx.actions.args()
+        args.add("merge").add("--policy", ctx.file._policy).add("--output", format).add("--output-file", out)
+        args.add_all(verdicts)
+        ctx.actions.run(
+            executable = ctx.executable._fipscheck,
+            arguments = [args],
+            inputs = depset([ctx.file._policy], transitive = [verdicts]),
+            outputs = [out],
+            mnemonic = "FipsReport",
+        )
+        outputs.append(out)
+    return [DefaultInfo(files = depset(outputs))]
+
+fips_report = rule(
+    implementation = _fips_report_impl,
+    doc = "One report on all images and programs: a page for people, JSON, and an in-toto statement. Fails on exceptions that excuse nothing.",
+    attrs = _FIPSCHECK | {
+        "verdicts": attr.label_list(mandatory = True, providers = [FipsImageInfo], doc = "Targets <image>_fips of fips_image."),
+    },
+)
