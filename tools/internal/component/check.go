@@ -77,7 +77,7 @@ func Check(ctx context.Context, dir string, goMods []string, goCommand GoCommand
 	}
 	for _, t := range here.Tool {
 		if !slices.ContainsFunc(upstream, func(up *modfile.File) bool {
-			return t.Path == up.Module.Mod.Path || strings.HasPrefix(t.Path, up.Module.Mod.Path+"/")
+			return inModule(t.Path, up.Module.Mod.Path)
 		}) {
 			report(modFile, "the program %s belongs to none of the modules that the component's segment of MODULE.bazel gives to upstream.component", t.Path)
 		}
@@ -99,6 +99,11 @@ func checkGo(report func(file, format string, args ...any), table string, u Upst
 	case pin.File != u.GoFrom || !pin.Matches(u.Go):
 		report(table, "Go %s from %s, but upstream's %s says %s", u.Go, u.GoFrom, pin.File, pin.Version)
 	}
+}
+
+// inModule reports whether a module of that path can hold a package.
+func inModule(pkg, module string) bool {
+	return pkg == module || strings.HasPrefix(pkg, module+"/")
 }
 
 // CheckBinary compares the modules in the build information of a linked program with
@@ -134,8 +139,8 @@ func CheckBinary(dir, binary string) error {
 	if info.Main.Version != u.Version {
 		report("its main module is %s %s, upstream's version is %s", info.Main.Path, info.Main.Version, u.Version)
 	}
-	if !slices.ContainsFunc(here.Tool, func(t *modfile.Tool) bool { return t.Path == info.Path }) {
-		report("its main package is %s, which is none of the programs in %s", info.Path, modFile)
+	if !inModule(info.Path, info.Main.Path) || !slices.ContainsFunc(here.Tool, func(t *modfile.Tool) bool { return inModule(t.Path, info.Main.Path) }) {
+		report("its main package is %s of the module %s, which no tool line of %s names", info.Path, info.Main.Path, modFile)
 	}
 	for _, dep := range append([]*debug.Module{&info.Main}, info.Deps...) {
 		i := slices.IndexFunc(here.Require, func(r *modfile.Require) bool { return r.Mod.Path == dep.Path })

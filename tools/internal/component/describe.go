@@ -20,7 +20,7 @@ type release struct {
 	downloaded
 	goMod    *modfile.File
 	goModRaw []byte
-	tools    []string // import paths of the main packages that the component names
+	tools    []string // import paths of what the component names: main packages, and libraries of a patched one
 }
 
 func readRelease(d downloaded, tools []string) (release, error) {
@@ -45,8 +45,8 @@ func (r release) checkTools() error {
 		if err != nil {
 			return fmt.Errorf("a tool line names %s, which %s %s does not have: %w", tool, r.Path, r.Version, err)
 		}
-		if pkg.Name != "main" || len(pkg.GoFiles)+len(pkg.CgoFiles) == 0 {
-			return fmt.Errorf("a tool line names %s, which in %s %s is no program (package %s)", tool, r.Path, r.Version, pkg.Name)
+		if len(pkg.GoFiles)+len(pkg.CgoFiles) == 0 {
+			return fmt.Errorf("a tool line names %s, which in %s %s has tests only", tool, r.Path, r.Version)
 		}
 		for _, d := range pkg.Directives {
 			if strings.HasPrefix(d.Text, "//go:debug ") {

@@ -132,7 +132,7 @@ func findReleases(ctx context.Context, dir string, old *modfile.File, version st
 func findModule(ctx context.Context, dir string, old *modfile.File, found map[string]downloaded, pkg, version string) (downloaded, error) {
 	longest := ""
 	for _, r := range old.Require {
-		if (pkg == r.Mod.Path || strings.HasPrefix(pkg, r.Mod.Path+"/")) && len(r.Mod.Path) > len(longest) {
+		if inModule(pkg, r.Mod.Path) && len(r.Mod.Path) > len(longest) {
 			longest = r.Mod.Path
 		}
 	}

@@ -228,7 +228,7 @@ func TestUpdateRefuses(t *testing.T) {
 				delete(files, "cmd/prog/main.go")
 				proxy.Publish(t, "example.com/prog", "v1.1.1", files)
 			},
-			want: []string{program, "v1.1.1", "no program"},
+			want: []string{program, "v1.1.1", "tests only"},
 		},
 		{
 			name: "a Go version that is not locked",
