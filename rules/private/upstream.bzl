@@ -4,13 +4,13 @@ visibility(["//rules/..."])
 
 # What `upstreamcheck component` looks at: go.mod, and where projects name the Go version of their releases.
 _FILES = [
+    ".bazelci/buildkite-install-go.sh",
     ".github/env",
     ".github/go-version",
     ".github/workflows/release.yml",
     ".github/workflows/release/Dockerfile",
     ".go-version",
     "Dockerfile",
-    "MODULE.bazel",
     "go.mod",
     "metadata.mk",
 ]

@@ -32,7 +32,7 @@ func TestFindGoPin(t *testing.T) {
 		{"environment", map[string]string{".github/env": "GOLANG_VERSION=1.27\nOTHER=1\n"}, component.GoPin{File: ".github/env", Version: "1.27"}},
 		{"workflow", map[string]string{".github/workflows/release.yml": "env:\n  GO_VERSION: \"1.26\"\n"}, component.GoPin{File: ".github/workflows/release.yml", Version: "1.26"}},
 		{"make", map[string]string{"metadata.mk": "GO_BUILD_VER=1.24.9-llvm18.1.8-k8s1.33.5\n"}, component.GoPin{File: "metadata.mk", Version: "1.24.9"}},
-		{"Bazel", map[string]string{"MODULE.bazel": "go_sdk.download(version = \"1.25.0\")\n"}, component.GoPin{File: "MODULE.bazel", Version: "1.25.0"}},
+		{"Bazel CI", map[string]string{".bazelci/buildkite-install-go.sh": "pkg=go1.25.0.linux-amd64.tar.gz\n"}, component.GoPin{File: ".bazelci/buildkite-install-go.sh", Version: "1.25.0"}},
 		{"toolchain line", map[string]string{"Dockerfile": "FROM debian\n", "go.mod": "module m\n\ngo 1.26.0\n\ntoolchain go1.26.10\n"}, component.GoPin{File: "go.mod", Version: "1.26.10"}},
 		{"go line", map[string]string{"go.mod": "module m\n\ngo 1.26.2\n"}, component.GoPin{File: "go.mod", Version: "1.26.2"}},
 	} {

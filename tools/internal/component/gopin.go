@@ -40,7 +40,8 @@ var pinFiles = []struct {
 	{".github/workflows/release.yml", regexp.MustCompile(`(?m)^\s+GO_VERSION:\s*["']?(1\.\d+(?:\.\d+)?)["']?\s*$`)},
 	{"metadata.mk", regexp.MustCompile(`(?m)^GO_BUILD_VER=(1\.\d+(?:\.\d+)?)-`)},
 	{"Dockerfile", regexp.MustCompile(`(?m)^(?:ARG GO_VERSION=|FROM golang:)(1\.\d+(?:\.\d+)?)\b`)},
-	{"MODULE.bazel", regexp.MustCompile(`(?m)^go_sdk\.download\(version = "(1\.\d+(?:\.\d+)?)"\)`)},
+	// A project that Bazel builds names it in MODULE.bazel too, which gazelle deletes from the repositories that it writes.
+	{".bazelci/buildkite-install-go.sh", regexp.MustCompile(`(?m)^pkg=go(1\.\d+(?:\.\d+)?)\.linux-amd64`)},
 }
 
 // GoPinFiles are the names of all files that FindGoPin looks at.
