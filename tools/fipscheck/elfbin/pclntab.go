@@ -7,17 +7,23 @@ import (
 )
 
 // PclntabHeaders are the beginnings of Go's function tables, little endian:
-// Go 1.20 and newer, 1.18 and 1.19, 1.16 and 1.17. The runtime needs the table
-// for stack traces, so stripping leaves it.
-var PclntabHeaders = [][]byte{
-	{0xf1, 0xff, 0xff, 0xff, 0, 0},
-	{0xf0, 0xff, 0xff, 0xff, 0, 0},
-	{0xfa, 0xff, 0xff, 0xff, 0, 0},
-}
+// Go 1.20 and newer, 1.18 and 1.19, 1.16 and 1.17, each with the instruction
+// and pointer sizes that there are. The runtime needs the table for stack
+// traces, so stripping leaves it.
+var PclntabHeaders = func() (all [][]byte) {
+	for _, magic := range []byte{0xf1, 0xf0, 0xfa} {
+		for _, quantum := range []byte{1, 2, 4} {
+			for _, pointer := range []byte{4, 8} {
+				all = append(all, []byte{magic, 0xff, 0xff, 0xff, 0, 0, quantum, pointer})
+			}
+		}
+	}
+	return all
+}()
 
-// maxNames bounds one function name table. The largest program of the
+// MaxNames bounds function name tables in bytes. The largest program of the
 // distribution has 12 MiB.
-const maxNames = 128 << 20
+const MaxNames = 128 << 20
 
 // FuncNames reads the names of all functions, inlined ones among them, from
 // the Go function table whose header stands at file offset off. An error
@@ -27,8 +33,8 @@ func (f *File) FuncNames(off int64, yield func(name string)) error {
 	if err != nil {
 		return err
 	}
-	if quantum, ptr := h[6], h[7]; (quantum != 1 && quantum != 2 && quantum != 4) || (ptr != 4 && ptr != 8) {
-		return fmt.Errorf("quantum %d and pointer size %d", h[6], h[7])
+	if ptr := h[7]; ptr != 4 && ptr != 8 {
+		return fmt.Errorf("pointer size %d", ptr)
 	}
 	word := func(i int) uint64 {
 		if h[7] == 4 {
@@ -43,7 +49,7 @@ func (f *File) FuncNames(off int64, yield func(name string)) error {
 		i = 2
 	}
 	nfunc, names, units := word(0), word(i), word(i+1)
-	if nfunc == 0 || names < 8 || units <= names || units-names > maxNames {
+	if nfunc == 0 || names < 8 || units <= names || units-names > MaxNames {
 		return fmt.Errorf("%d functions, names from %#x to %#x", nfunc, names, units)
 	}
 	b, err := f.slice(uint64(off)+names, units-names)

@@ -5,16 +5,20 @@ import (
 	"io"
 )
 
+const maxPointers = 1 << 18
+
 // Strings finds the string variables of a Go program whose text begins between
 // the file offsets from and to: a pointer followed by a length, in data that is
 // not code. In a position-independent program the pointer may stand in the
-// relocation (RELA) instead.
+// relocation (RELA) instead. The error is for a file with more such pointers
+// than any program has.
 func (f *File) Strings(yield func(off int64, n uint64) error, from, to int64) error {
 	lo, ok := f.addressOf(from)
 	hi, ok2 := f.addressOf(to)
 	if !ok || !ok2 || hi < lo || f.Class.String() != "ELFCLASS64" {
 		return nil
 	}
+	found := 0
 	for _, s := range f.Segments {
 		if s.Executable {
 			continue
@@ -33,6 +37,9 @@ func (f *File) Strings(yield func(off int64, n uint64) error, from, to int64) er
 				ptr := f.Order.Uint64(buf[i:])
 				if ptr < lo || ptr > hi {
 					continue
+				}
+				if found++; found > maxPointers {
+					return fmt.Errorf("more than %d pointers to one place", maxPointers)
 				}
 				at, err := f.OffsetOf(ptr, 0)
 				if err != nil {

@@ -177,12 +177,17 @@ func File(r io.ReaderAt, size int64) (*Binary, error) {
 		b.Kind = Object
 		return b, nil
 	}
+	if b.Unreadable = busy(hits[:index.foreign]); b.Unreadable != "" {
+		return b, nil
+	}
 	info, infoErr := buildinfo.Read(io.NewSectionReader(r, 0, size))
 	if infoErr == nil {
 		b.claims(info)
 	}
-	tables := b.functions(f, hits[index.tab:index.info])
+	tables, err := b.functions(f, hits[index.tab:index.info])
 	switch {
+	case err != nil:
+		b.Unreadable = err.Error()
 	case tables > 0:
 		b.Kind = Go
 	case packed(f, r):
@@ -204,7 +209,8 @@ func File(r io.ReaderAt, size int64) (*Binary, error) {
 		}
 	}
 	if err := b.godebug(f, hits[index.info], hits[index.info+1], hits[index.info+2]); err != nil {
-		return nil, err
+		b.Kind, b.Unreadable = Unknown, err.Error()
+		return b, nil
 	}
 	for _, off := range hits[index.info+3] {
 		if got, err := native.Verify(f, off); err == nil && (b.Integrity == nil || !got.Intact()) {
@@ -213,6 +219,21 @@ func File(r io.ReaderAt, size int64) (*Binary, error) {
 	}
 	b.foreign(f, hits[index.foreign:])
 	return b, nil
+}
+
+// maxCopies is how often a mark may stand in a file. Real programs have each
+// of them once or twice, and texts about fips140= a few dozen times.
+const maxCopies = 256
+
+// busy refuses a file that was made to keep its reader busy: each copy of a
+// mark costs the look at a module or a table.
+func busy(hits [][]int64) string {
+	for _, h := range hits {
+		if len(h) > maxCopies {
+			return fmt.Sprintf("a mark that a program has once stands here more than %d times, at %#x first", maxCopies, h[0])
+		}
+	}
+	return ""
 }
 
 func (b *Binary) claims(info *buildinfo.BuildInfo) {
@@ -227,9 +248,10 @@ func (b *Binary) claims(info *buildinfo.BuildInfo) {
 }
 
 // functions reads every function table and returns how many there are. Names
-// from all tables count, so a second table cannot hide the first.
-func (b *Binary) functions(f *elfbin.File, hits [][]int64) int {
-	tables := 0
+// from all tables count, so a second table cannot hide the first. The error is
+// for tables that together are too large to be a program's.
+func (b *Binary) functions(f *elfbin.File, hits [][]int64) (tables int, err error) {
+	budget := elfbin.MaxNames
 	paths := map[string]bool{}
 	for _, offsets := range hits {
 		for _, off := range offsets {
@@ -239,6 +261,7 @@ func (b *Binary) functions(f *elfbin.File, hits [][]int64) int {
 			var wired, boring, standard, fipsonly, runtime bool
 			found := map[string]bool{}
 			err := f.FuncNames(off, func(fn string) {
+				budget -= len(fn)
 				if p := elfbin.Package(fn); p != "" {
 					found[p] = true
 				}
@@ -250,6 +273,9 @@ func (b *Binary) functions(f *elfbin.File, hits [][]int64) int {
 					fipsonly = fipsonly || rest == "/sig.FIPSOnly"
 				}
 			})
+			if budget < 0 {
+				return 0, fmt.Errorf("more than %d bytes of function names", elfbin.MaxNames)
+			}
 			if err != nil || !runtime {
 				continue
 			}
@@ -272,7 +298,7 @@ func (b *Binary) functions(f *elfbin.File, hits [][]int64) int {
 		}
 	}
 	b.Snapshots = slices.Sorted(maps.Keys(versions))
-	return tables
+	return tables, nil
 }
 
 // godebug collects the values of fips140=. What stands in the build info is a

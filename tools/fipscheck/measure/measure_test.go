@@ -3,6 +3,7 @@ package measure_test
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"kubefips.internal/tools/fipscheck/internal/fixture"
 	"kubefips.internal/tools/fipscheck/measure"
@@ -50,6 +51,25 @@ func TestNonApproved(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+}
+
+// Files that are made to keep the reader busy are refused, and quickly.
+func TestBusyFiles(t *testing.T) {
+	table, record := fixture.Small()[1], fixture.Small()[2]
+	for name, b := range map[string][]byte{
+		"function tables": append(table, bytes.Repeat(table[64+2*56:], 5000)...),
+		"records":         append(record, bytes.Repeat(record[64+2*56:], 5000)...),
+		"settings":        append(table, bytes.Repeat([]byte("fips140=on,"), 100_000)...),
+	} {
+		start := time.Now()
+		m, err := measure.File(bytes.NewReader(b), int64(len(b)))
+		if err != nil || m.Kind != measure.Unknown {
+			t.Errorf("%s: kind %s, %v", name, m.Kind, err)
+		}
+		if d := time.Since(start); d > 5*time.Second {
+			t.Errorf("%s: %v", name, d)
 		}
 	}
 }
