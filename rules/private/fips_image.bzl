@@ -9,8 +9,6 @@ load(":tool_test.bzl", "tool_test")
 
 visibility(["//rules/..."])
 
-_BIN = "/usr/local/bin/"
-
 def _image_labels(title, upstream):
     labels = {
         "kubefips.go": upstream["go"],
@@ -27,6 +25,8 @@ def fips_image(
         binaries,
         upstream,
         entrypoint,
+        bin = "/usr/local/bin",
+        capabilities = {},
         contents = "contents.txt",
         layers = [],
         files = {},
@@ -41,9 +41,11 @@ def fips_image(
 
     Args:
       name: target name.
-      binaries: list of labels of fips_go_binary; each stands in /usr/local/bin.
+      binaries: list of labels of fips_go_binary.
       upstream: dict UPSTREAM of the component's upstream.bzl.
       entrypoint: list of str: program and first arguments.
+      bin: folder that the binaries stand in.
+      capabilities: dict of name of a binary -> capability that it has whoever starts it.
       contents: file with the image's configuration and every path in it, and none else.
       layers: layers underneath, those that change least first.
       files: dict of label -> path of files that are no programs.
@@ -56,7 +58,8 @@ def fips_image(
     common = {"tags": tags, "testonly": testonly}
     image_layer(
         name = name + "_layer",
-        binaries = {binary: _BIN + native.package_relative_label(binary).name for binary in binaries},
+        binaries = {binary: "{}/{}".format(bin, native.package_relative_label(binary).name) for binary in binaries},
+        capabilities = {"{}/{}".format(bin, binary): capability for binary, capability in capabilities.items()},
         files = files,
         visibility = ["//visibility:private"],
         **common

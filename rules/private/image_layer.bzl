@@ -61,6 +61,7 @@ def _with_attributes(ctx, entry):
     if not uid.isdigit() or not gid.isdigit():
         fail("{}: owner of {} is {}. Write uid:gid, as in 65532:65532.".format(ctx.label, path, ctx.attr.owners[path]))
     return entry | {
+        "capability": ctx.attr.capabilities.get(path, ""),
         "gid": int(gid),
         "mode": ctx.attr.modes.get(path, entry["mode"]),
         "uid": int(uid),
@@ -76,9 +77,9 @@ def _image_layer_impl(ctx):
     entries += [{"mode": "0755", "path": path} for path in ctx.attr.directories]
     entries += [{"link": link, "mode": "0777", "path": path} for path, link in ctx.attr.symlinks.items()]
     paths = {entry["path"]: None for entry in entries}
-    for path in ctx.attr.modes.keys() + ctx.attr.owners.keys():
+    for path in ctx.attr.capabilities.keys() + ctx.attr.modes.keys() + ctx.attr.owners.keys():
         if path not in paths:
-            fail("{}: `modes` or `owners` names {}, which the layer does not hold. Remove it, or name the path as above.".format(ctx.label, path))
+            fail("{}: `capabilities`, `modes` or `owners` names {}, which the layer does not hold. Remove it, or name the path as above.".format(ctx.label, path))
 
     spec = ctx.actions.declare_file(ctx.label.name + ".layer.json")
     ctx.actions.write(spec, json.encode_indent({
@@ -104,6 +105,7 @@ image_layer = rule(
     attrs = {
         "binaries": attr.label_keyed_string_dict(doc = "Targets of fips_go_binary -> path in the image."),
         "bundles": attr.label_keyed_string_dict(allow_files = True, doc = "Files, by name one after the other -> path of the one file that they make up."),
+        "capabilities": attr.string_dict(doc = "Path of a program -> capability that it has whoever starts it, as in cap_net_bind_service."),
         "compression": attr.string(values = _EXTENSIONS.keys(), default = "gzip", doc = "Of the archive."),
         "directories": attr.string_list(doc = "Empty folders; those above a path need no mention."),
         "files": attr.label_keyed_string_dict(allow_files = True, doc = "Files that are no programs -> path in the image."),

@@ -22,6 +22,7 @@ type Path struct {
 	Mode     string // as ls -l writes it
 	UID, GID int
 	Link     string // target of a symbolic or hard link
+	Xattrs   string // extended attributes, such as capabilities: name=hex, sorted
 	Digest   string // sha256 of a file's content
 	Machine  elf.Machine
 }
@@ -57,7 +58,7 @@ func (t Tree) Add(layer string, archive io.Reader) error {
 }
 
 func read(header *tar.Header, content io.Reader) (Path, error) {
-	added := Path{Mode: header.FileInfo().Mode().String(), UID: header.Uid, GID: header.Gid, Link: header.Linkname}
+	added := Path{Mode: header.FileInfo().Mode().String(), UID: header.Uid, GID: header.Gid, Link: header.Linkname, Xattrs: xattrs(header)}
 	if header.Typeflag != tar.TypeReg {
 		return added, nil
 	}
@@ -76,6 +77,17 @@ func read(header *tar.Header, content io.Reader) (Path, error) {
 	}
 	added.Digest = fmt.Sprintf("%x", digest.Sum(nil))
 	return added, nil
+}
+
+func xattrs(header *tar.Header) string {
+	var list []string
+	for key, value := range header.PAXRecords {
+		if name, isXattr := strings.CutPrefix(key, "SCHILY.xattr."); isXattr {
+			list = append(list, fmt.Sprintf("%s=%x", name, value))
+		}
+	}
+	slices.Sort(list)
+	return strings.Join(list, " ")
 }
 
 // Read returns the paths of an image.
@@ -129,6 +141,9 @@ func Describe(image v1.Image) (string, error) {
 		fmt.Fprintf(&text, "%s %d:%d %s", entry.Mode, entry.UID, entry.GID, name)
 		if entry.Link != "" {
 			fmt.Fprintf(&text, " -> %s", entry.Link)
+		}
+		if entry.Xattrs != "" {
+			fmt.Fprintf(&text, " %s", entry.Xattrs)
 		}
 		fmt.Fprintln(&text)
 	}

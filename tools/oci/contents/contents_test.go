@@ -34,6 +34,9 @@ func archive(t *testing.T, files ...string) []byte {
 		if strings.HasSuffix(header.Name, "/") {
 			header = tar.Header{Name: header.Name, Typeflag: tar.TypeDir, Mode: 0o755}
 		}
+		if header.Name == "usr/b" {
+			header.PAXRecords = map[string]string{"SCHILY.xattr.security.capability": "\x01\x00", "SCHILY.xattr.a": "b"}
+		}
 		if err := writer.WriteHeader(&header); err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +86,7 @@ volumes:
 labels: org.opencontainers.image.version
 drwxr-xr-x 0:0 /usr
 -rw-r--r-- 0:0 /usr/a
--rw-r--r-- 0:0 /usr/b
+-rw-r--r-- 0:0 /usr/b a=62 security.capability=0100
 `
 	if got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)

@@ -40,6 +40,8 @@ type Entry struct {
 	Mode string `json:"mode"`
 	UID  int    `json:"uid,omitempty"`
 	GID  int    `json:"gid,omitempty"`
+	// Capability that a program has whoever starts it, as in cap_net_bind_service.
+	Capability string `json:"capability,omitempty"`
 	// Verdict is fipscheck's report on Source; without one, Source must not be a program.
 	Verdict string `json:"verdict,omitempty"`
 }
@@ -181,6 +183,9 @@ func addFile(archive *tar.Writer, header *tar.Header, entry Entry) error {
 		header.Size += info.Size()
 	}
 	header.Typeflag = tar.TypeReg
+	if err := setCapability(header, entry.Capability); err != nil {
+		return err
+	}
 	if err := archive.WriteHeader(header); err != nil {
 		return err
 	}

@@ -92,6 +92,21 @@ func TestPartsMakeUpOneFile(t *testing.T) {
 	}
 }
 
+func TestCapabilityIsThatOfSetcap(t *testing.T) {
+	packed := pack(t, layer.Spec{Compression: "none", Entries: []layer.Entry{
+		{Path: "/program", Source: write(t, "program"), Mode: "0755", Capability: "cap_net_bind_service"},
+	}})
+	header, err := tar.NewReader(bytes.NewReader(packed)).Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// As read from a file after `setcap cap_net_bind_service=ep`.
+	const want = "\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+	if got := header.PAXRecords["SCHILY.xattr.security.capability"]; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestLayerDoesNotDependOnTimeModeOrOrder(t *testing.T) {
 	for _, compression := range []string{"gzip", "zstd", "none"} {
 		t.Run(compression, func(t *testing.T) {
@@ -165,6 +180,7 @@ func TestWriteRefuses(t *testing.T) {
 		"a path below a file":     {[]layer.Entry{{Path: "/a", Source: file, Mode: "0644"}, {Path: "/a/b", Source: file, Mode: "0644"}}, "not a folder"},
 		"source and parts":        {[]layer.Entry{{Path: "/a", Source: file, Parts: []string{file}, Mode: "0644"}}, "both a source and parts"},
 		"a program among parts":   {[]layer.Entry{{Path: "/a", Parts: []string{file, write(t, "\x7fELF")}, Mode: "0644"}}, "put it into `binaries`"},
+		"an unknown capability":   {[]layer.Entry{{Path: "/a", Source: file, Mode: "0755", Capability: "cap_all"}}, "unknown capability"},
 		"a bad mode":              {[]layer.Entry{{Path: "/a", Source: file, Mode: "rwx"}}, "octal"},
 		"a missing file":          {[]layer.Entry{{Path: "/a", Source: file + "?", Mode: "0644"}}, "no such file"},
 		"a folder as a file":      {[]layer.Entry{{Path: "/a", Source: filepath.Dir(file), Mode: "0644"}}, "not a regular file"},
