@@ -36,8 +36,9 @@ def fips_image(
         **kwargs):
     """An image of programs that were proven, and what belongs beside it.
 
-    Makes :<name>, the OCI layout; :<name>.digest; :<name>_fips, the verdict on every file in it; :load and :push, for `bazel run`; :<name>_test, which compares
-    configuration and paths with `contents`. So there is one image a folder, and it is called like the folder.
+    Makes :<name>, the OCI layout; :<name>.digest; :<name>_fips, the verdict on every file in it; :load and :push, for
+    `bazel run`; :<name>_test, which compares configuration and paths with `contents`. So there is one image a folder, and
+    it is called like the folder.
 
     Args:
       name: target name.
@@ -85,8 +86,8 @@ def fips_image(
     )
     image_verdict(
         name = name + "_fips",
-        binaries = binaries,
         image = ":" + name,
+        layers = layers + [":{}_layer".format(name)],
         title = title,
         visibility = visibility,
         **common

@@ -1,6 +1,6 @@
 """Layers of images: reproducible archives in which every program has a verdict."""
 
-load(":providers.bzl", "FipsBinaryInfo")
+load(":providers.bzl", "FipsBinaryInfo", "ImageLayerInfo")
 
 visibility(["//rules/..."])
 
@@ -97,7 +97,10 @@ def _image_layer_impl(ctx):
         mnemonic = "ImageLayer",
         progress_message = "Packing %{label}",
     )
-    return [DefaultInfo(files = depset([layer]))]
+    return [
+        DefaultInfo(files = depset([layer])),
+        ImageLayerInfo(verdicts = depset([target[FipsBinaryInfo].verdict for target in ctx.attr.binaries])),
+    ]
 
 image_layer = rule(
     implementation = _image_layer_impl,

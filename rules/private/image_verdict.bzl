@@ -1,6 +1,6 @@
 """Verdicts on images, and the report on all of them."""
 
-load(":providers.bzl", "FipsBinaryInfo", "FipsImageInfo")
+load(":providers.bzl", "FipsImageInfo", "ImageLayerInfo")
 load(":transitions.bzl", "tool_transition")
 
 visibility(["//rules/..."])
@@ -16,7 +16,11 @@ def _image_verdict_impl(ctx):
     layouts = image.files.to_list()
     if len(layouts) != 1 or not layouts[0].is_directory:
         fail("{}: {} is not the OCI layout of an image. Name a target of fips_image.".format(ctx.label, ctx.attr.image.label))
-    verdicts = [target[FipsBinaryInfo].verdict for target in ctx.attr.binaries]
+    verdicts = depset(transitive = [
+        target[ImageLayerInfo].verdicts
+        for target in ctx.attr.layers
+        if ImageLayerInfo in target
+    ])
     verdict = ctx.actions.declare_file(ctx.label.name + ".json")
     args = ctx.actions.args()
     args.add("image").add("--policy", ctx.file._policy).add("--artifact", "images/" + ctx.attr.title)
@@ -27,7 +31,7 @@ def _image_verdict_impl(ctx):
         executable = ctx.executable._fipscheck,
         arguments = [args],
         # rules_oci's layouts are links to the layers, which are among the runfiles.
-        inputs = depset(layouts + verdicts + [ctx.file._policy], transitive = [image.default_runfiles.files]),
+        inputs = depset(layouts + [ctx.file._policy], transitive = [image.default_runfiles.files, verdicts]),
         outputs = [verdict],
         mnemonic = "FipsCheckImage",
         progress_message = "Proving the FIPS status of every file in %{label}",
@@ -35,15 +39,15 @@ def _image_verdict_impl(ctx):
     return [
         DefaultInfo(files = depset([verdict])),
         OutputGroupInfo(_validation = depset([verdict])),
-        FipsImageInfo(verdicts = depset([verdict] + verdicts)),
+        FipsImageInfo(verdicts = depset([verdict], transitive = [verdicts])),
     ]
 
 image_verdict = rule(
     implementation = _image_verdict_impl,
     doc = "Writes <name>.json, fipscheck's report on an image; fails unless every file of every layer passes.",
     attrs = _FIPSCHECK | {
-        "binaries": attr.label_list(providers = [FipsBinaryInfo], doc = "Programs in the image: what was verified when they were built."),
         "image": attr.label(mandatory = True, doc = "OCI layout."),
+        "layers": attr.label_list(allow_files = True, doc = "The image's layers: they know the verdicts on their programs."),
         "title": attr.string(mandatory = True, doc = "Name of the image; the policy calls it images/<title>."),
     },
 )

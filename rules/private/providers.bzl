@@ -17,3 +17,8 @@ FipsImageInfo = provider(
     doc = "What was measured on an image and on the programs in it.",
     fields = {"verdicts": "depset of File: fipscheck's reports, JSON."},
 )
+
+ImageLayerInfo = provider(
+    doc = "What a layer of an image brings along beside its archive.",
+    fields = {"verdicts": "depset of File: fipscheck's reports on the programs in it, JSON."},
+)
