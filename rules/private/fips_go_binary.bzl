@@ -3,10 +3,11 @@
 load("@bazel_skylib//rules:common_settings.bzl", "BuildSettingInfo")
 load("@bazel_tools//tools/cpp:toolchain_utils.bzl", "find_cpp_toolchain", "use_cpp_toolchain")
 load("@rules_go//go:def.bzl", "GoArchive")
+load("//toolchains/go:sdks.lock.bzl", "GO_SDKS")
 load(":providers.bzl", "FipsBinaryInfo")
 load(":transitions.bzl", "fips_transition", "tool_transition")
 
-visibility(["//rules/..."])
+visibility(["//rules/...", "//tests/starlark/..."])
 
 _GO_TOOLCHAIN = "@rules_go//go:toolchain"
 _PLATFORM_FIX = "Build for //toolchains/platforms:linux_amd64 or //toolchains/platforms:linux_arm64."
@@ -28,8 +29,10 @@ def _check_closed(ctx, archive):
     if not find_cpp_toolchain(ctx, mandatory = False):
         fail("{}: no C++ toolchain resolves for the target platform, so rules_go would drop cgo and BoringCrypto with it. {} and see //toolchains/cc.".format(ctx.label, _PLATFORM_FIX))
     sdk = ctx.toolchains[_GO_TOOLCHAIN].sdk
+    if ctx.attr.go not in GO_SDKS:
+        fail("{}: Go {} is not locked. Lock it with `bazel run //tools/update -- go {}`.".format(ctx.label, ctx.attr.go, ctx.attr.go))
     if sdk.version != ctx.attr.go:
-        fail("{}: Go {} was asked for, Go {} was resolved. Lock it with `bazel run //tools/update -- go {}`.".format(ctx.label, ctx.attr.go, sdk.version, ctx.attr.go))
+        fail("{}: Go {} was asked for, Go {} was resolved. Name it in GO_VERSIONS of //toolchains/go:go.MODULE.bazel.".format(ctx.label, ctx.attr.go, sdk.version))
     if "boringcrypto" not in sdk.experiments.split(","):
         fail("{}: Go SDK {} is registered without the boringcrypto experiment. Register it in //toolchains/go:go.MODULE.bazel.".format(ctx.label, sdk.version))
 

@@ -1,5 +1,7 @@
 """The two configurations of this tree: shipped binaries, and the tools that actions run."""
 
+load("//toolchains/go:sdks.lock.bzl", "GO_SDKS")
+
 visibility(["//rules/..."])
 
 _SDK_VERSION = "@rules_go//go/toolchain:sdk_version"
@@ -11,10 +13,14 @@ _PLATFORMS = "//command_line_option:platforms"
 # Static programs resolve names and users in Go: libc's resolver would load shared objects at run time.
 _BASE_TAGS = ["netgo", "osusergo"]
 
+# Go for the tools of this tree; what is shipped names its own.
+_TOOL_GO = "1.26.10"
+
 def _fips_transition_impl(_settings, attr):
     return {
         _COMPILATION_MODE: "opt",
-        _SDK_VERSION: attr.go,
+        # For an SDK that is not locked no toolchain would resolve, in Bazel's words; fips_go_binary says it in its own.
+        _SDK_VERSION: attr.go if attr.go in GO_SDKS else _TOOL_GO,
         _STRIP: "always",
         _TAGS: sorted({tag: None for tag in _BASE_TAGS + attr.gotags}.keys()),
     }
@@ -24,9 +30,6 @@ fips_transition = transition(
     inputs = [],
     outputs = [_COMPILATION_MODE, _SDK_VERSION, _STRIP, _TAGS],
 )
-
-# Go for the tools of this tree; what is shipped names its own.
-_TOOL_GO = "1.26.10"
 
 def _tool_transition_impl(_settings, _attr):
     return {

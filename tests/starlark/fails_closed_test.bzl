@@ -1,6 +1,7 @@
 """A build that would silently lose BoringCrypto has to fail at analysis, and to say how to mend it."""
 
 load("@bazel_skylib//lib:unittest.bzl", "analysistest", "asserts")
+load("//rules/private:fips_go_binary.bzl", "fips_go_binary")
 
 _PLATFORMS = "//command_line_option:platforms"
 
@@ -12,6 +13,7 @@ _WRONG = {
     "pure": ({str(Label("@rules_go//go/config:pure")): True}, "go/config:pure makes Go compile its own crypto"),
     "race": ({str(Label("@rules_go//go/config:race")): True}, "go/config:race makes Go compile its own crypto"),
     "riscv64": ({_PLATFORMS: str(Label(":linux_riscv64"))}, "linux/amd64 and linux/arm64 only"),
+    "unlocked_sdk": ({}, "Go 1.0.0 is not locked"),
     "windows": ({_PLATFORMS: str(Label(":windows_amd64"))}, "exists for Linux only"),
 }
 
@@ -29,14 +31,16 @@ platform_without_cgo_fails_test = _message_test(*_WRONG["platform_without_cgo"])
 pure_fails_test = _message_test(*_WRONG["pure"])
 race_fails_test = _message_test(*_WRONG["race"])
 riscv64_fails_test = _message_test(*_WRONG["riscv64"])
+unlocked_sdk_fails_test = _message_test(*_WRONG["unlocked_sdk"])
 windows_fails_test = _message_test(*_WRONG["windows"])
 
-def fails_closed_tests(name, binary):
+def fails_closed_tests(name, binary, linked):
     """One test for each way to break the build of a FIPS binary.
 
     Args:
       name: name of the suite.
       binary: label of a fips_go_binary that builds as it stands.
+      linked: label of any go_binary.
     """
     tests = {
         "missing_cc_toolchain_fails_test": missing_cc_toolchain_fails_test,
@@ -49,4 +53,16 @@ def fails_closed_tests(name, binary):
     }
     for test, rule in tests.items():
         rule(name = test, size = "small", target_under_test = binary)
-    native.test_suite(name = name, tests = tests.keys())
+
+    # The one wrong use that is no setting needs a target of its own, which only its test may build.
+    unlocked = name + "_unlocked_sdk"
+    fips_go_binary(
+        name = unlocked,
+        component = "none",
+        go = "1.0.0",
+        linked = linked,
+        tags = ["manual"],
+        version = "v0.0.0",
+    )
+    unlocked_sdk_fails_test(name = "unlocked_sdk_fails_test", size = "small", target_under_test = unlocked)
+    native.test_suite(name = name, tests = tests.keys() + ["unlocked_sdk_fails_test"])

@@ -41,12 +41,16 @@ def _goproxy(rctx):
 
 def _boring_sdk_impl(rctx):
     version = rctx.attr.version
-    rctx.download_and_extract(
-        url = [_URL.format(proxy = proxy, version = version) for proxy in _goproxy(rctx)],
+    zip = rctx.download(
+        allow_fail = True,
+        output = "sdk.zip",
         sha256 = rctx.attr.sha256,
-        stripPrefix = _PREFIX.format(version = version),
-        type = "zip",
+        url = [_URL.format(proxy = proxy, version = version) for proxy in _goproxy(rctx)],
     )
+    if not zip.success:
+        fail("Go {}: the SDK with sha256 {}, pinned in {}, could not be had from GOPROXY; the warnings above say why. Lock it again with `bazel run //tools/update -- go {}` if the pin is wrong.".format(version, rctx.attr.sha256, _LOCK, version))
+    rctx.extract("sdk.zip", stripPrefix = _PREFIX.format(version = version))
+    rctx.delete("sdk.zip")
     for arch, want in rctx.attr.boringcrypto.items():
         syso = rctx.path(_SYSO.format(arch = arch))
         got = rctx.download("file://{}".format(syso), output = "syso-check").sha256
