@@ -53,7 +53,10 @@ image_verdict = rule(
 )
 
 def _fips_report_impl(ctx):
-    verdicts = depset(transitive = [target[FipsImageInfo].verdicts for target in ctx.attr.verdicts])
+    verdicts = depset(
+        [target[FipsBinaryInfo].verdict for target in ctx.attr.binaries],
+        transitive = [target[FipsImageInfo].verdicts for target in ctx.attr.verdicts],
+    )
     outputs = []
     for format, extension in {"html": ".html", "in-toto": ".intoto.json", "json": ".json"}.items():
         out = ctx.actions.declare_file(ctx.label.name + extension)
@@ -74,6 +77,7 @@ fips_report = rule(
     implementation = _fips_report_impl,
     doc = "One report on all images and programs: a page for people, JSON, and an in-toto statement. Fails on exceptions that excuse nothing.",
     attrs = _FIPSCHECK | {
+        "binaries": attr.label_list(providers = [FipsBinaryInfo], doc = "Programs that are in no image."),
         "verdicts": attr.label_list(mandatory = True, providers = [FipsImageInfo], doc = "Targets <image>_fips of fips_image."),
     },
 )

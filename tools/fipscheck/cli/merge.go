@@ -35,10 +35,12 @@ in any of the reports are refused.`,
 				}
 			}
 			if o.rules != nil {
+				var judged []string
 				for _, a := range r.Artifacts {
 					o.rules.Replay(a.Name, a.Findings)
+					judged = append(judged, a.Name)
 				}
-				r.Findings = append(r.Findings, o.rules.Unused()...)
+				r.Findings = append(r.Findings, o.rules.Unused(judged)...)
 			}
 			slices.SortStableFunc(r.Artifacts, byName)
 			return o.finish(r)

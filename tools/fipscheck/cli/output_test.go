@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -264,5 +265,37 @@ func TestExplain(t *testing.T) {
 				t.Errorf("%s: exit code %d, %q is not said", c.ID, code, text)
 			}
 		}
+	}
+}
+
+// merge keeps verdicts and refuses what no report needed.
+func TestMerge(t *testing.T) {
+	dir := t.TempDir()
+	policy := tlsPolicy(t, "")
+	reports := map[string]fixture.Program{"a/tls": boringTLS(), "b/hash": {Source: "hash", Boring: true, Cgo: true}}
+	var files []string
+	for name, p := range reports {
+		file := filepath.Join(dir, strings.ReplaceAll(name, "/", "_")+".json")
+		if code, _, stderr := run("binary", "--policy", policy, "--mode", "boring", "--artifact", name, "--output", "json", "--output-file", file, fixture.Build(t, p)); code != cli.OK {
+			t.Fatalf("%s: exit code %d, %s", name, code, stderr)
+		}
+		files = append(files, file)
+	}
+	merge := func(args ...string) (int, *report.Report) {
+		return judged(t, append([]string{"merge", "--policy", policy}, args...)...)
+	}
+	if code, r := merge(append(files, files...)...); code != cli.OK || len(r.Artifacts) != 2 || r.Artifacts[0].Name != "a/tls" {
+		t.Errorf("exit code %d, %d artifacts, %v", code, len(r.Artifacts), r.Findings)
+	}
+	if code, r := merge(filepath.Join(dir, "b_hash.json")); code != cli.Refused || len(r.Findings) != 1 || !strings.Contains(r.Findings[0].Message, "excuses nothing") {
+		t.Errorf("idle exception: exit code %d, %v", code, r.Findings)
+	}
+	bad := filepath.Join(dir, "bad.json")
+	run("binary", "--mode", "boring", "--output", "json", "--output-file", bad, fixture.Build(t, fixture.Program{Source: "hash"}))
+	if code, r := merge(append(files, bad)...); code != cli.Refused || len(r.Artifacts) != 3 {
+		t.Errorf("a refused program: exit code %d", code)
+	}
+	if code, _, _ := run("merge", write(t, "x.json", "{}")); code != cli.Unusable {
+		t.Errorf("no report: exit code %d", code)
 	}
 }

@@ -221,26 +221,30 @@ func (p *Policy) Replay(artifact string, findings []checks.Finding) {
 	}
 }
 
-// Unused returns a failure for each entry that excused nothing. It makes sense
-// after the whole distribution was judged.
-func (p *Policy) Unused() []checks.Finding {
+// Unused returns a failure for each entry that excused nothing in the artifacts
+// that were judged. An exception for artifacts that were not all judged says
+// nothing yet about its paths.
+func (p *Policy) Unused(judged []string) []checks.Finding {
 	var l []checks.Finding
 	for i, e := range p.Exceptions {
 		var idle []string
+		all := true
 		for k, u := range p.used[i].artifacts {
-			if !u {
+			known := slices.ContainsFunc(judged, func(a string) bool { return glob(e.Artifacts[k], a) })
+			all = all && known
+			if known && !u {
 				idle = append(idle, "artifact "+e.Artifacts[k])
 			}
 		}
 		for k, u := range p.used[i].paths {
-			if !u {
+			if all && !u {
 				idle = append(idle, "path "+e.Paths[k])
 			}
 		}
 		if len(idle) > 0 {
 			l = append(l, checks.Finding{
 				Check: e.Check, Severity: checks.High, Status: checks.Fail,
-				Message: fmt.Sprintf("exception %d excuses nothing for %s: remove it", i+1, strings.Join(idle, ", ")),
+				Message: fmt.Sprintf("exception %d of the policy excuses nothing for %s: remove it", i+1, strings.Join(idle, ", ")),
 			})
 		}
 	}
