@@ -67,13 +67,13 @@ func TestGoReleases(t *testing.T) {
 			}
 			for _, p := range []fixture.Program{
 				{Source: "tls", SDK: version, Boring: true, Cgo: true},
-				{Source: "tls", SDK: version, Boring: true, Cgo: true, PIE: true, Symbols: true},
+				{Source: "hash", SDK: version, Boring: true, Cgo: true, PIE: true, Symbols: true},
 			} {
 				if got := failing(t, "boring", p); !slices.Equal(got, want) {
 					t.Errorf("%+v: refused by %v, want %v", p, got, want)
 				}
 			}
-			if got := failing(t, "boring", fixture.Program{Source: "tls", SDK: version, Boring: true}); len(got) == 0 || got[0] != "B02" {
+			if got := failing(t, "boring", fixture.Program{Source: "hash", SDK: version, Boring: true}); len(got) == 0 || got[0] != "B02" {
 				t.Errorf("fallback: refused by %v", got)
 			}
 			if got := failing(t, "none", fixture.Program{Source: "hello", SDK: version}); len(got) != 0 {
