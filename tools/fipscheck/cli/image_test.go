@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"maps"
 	"net/http/httptest"
 	"os"
@@ -480,7 +482,7 @@ func TestSourcesAgree(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	server := httptest.NewServer(registry.New())
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	defer server.Close()
 	host := strings.TrimPrefix(server.URL, "http://")
 	tag, err := name.NewTag(host + "/test/app:v1")
