@@ -1,6 +1,6 @@
 """Verdicts on images, and the report on all of them."""
 
-load(":providers.bzl", "FipsImageInfo", "ImageLayerInfo")
+load(":providers.bzl", "FipsBinaryInfo", "FipsImageInfo", "ImageLayerInfo")
 load(":transitions.bzl", "tool_transition")
 
 visibility(["//rules/..."])
