@@ -77,7 +77,8 @@ def fips_go_binary(
         # rules_go links no default GODEBUG; the go command derives it from upstream's go.mod.
         x_defs = x_defs | {"runtime.godebugDefault": upstream["godebug"]},
         visibility = ["//visibility:private"],
-        **kwargs
+        # By itself it would be built once more, outside the configuration of what is shipped.
+        **(kwargs | {"tags": kwargs.get("tags", []) + ["manual"]})
     )
     _fips_go_binary(
         name = name,
