@@ -204,7 +204,7 @@ func (s *setup) environment() []string {
 		"BAZEL_REAL": bazel,
 		"GOMODCACHE": s.goEnv["GOMODCACHE"],
 		"GOPROXY":    s.goEnv["GOPROXY"],
-		"LC_ALL":     "C.UTF-8",
+		"LC_ALL":     "C",
 		"PATH":       "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 	}
 	if m, err := debian.FindMirrors("/etc/apt"); err == nil {
