@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -21,7 +22,7 @@ const flags = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.C
 	unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
 
 // Main is the body of TestMain: it runs the tests of m as root and process 1 of new mount, network, PID, IPC, UTS and
-// cgroup namespaces, with /proc and an empty /run of their own and a loopback link that is up, in a user namespace whose root
+// cgroup namespaces, with /proc and control groups of their own, an empty /run and /var/lib and a loopback link that is up, in a user namespace whose root
 // is the user who runs the test.
 //
 // All of it ends with the process, and nothing of it reaches the machine. When the machine does not allow it, the test
@@ -70,12 +71,44 @@ func setUp() error {
 		{"none", "/", "", unix.MS_REC | unix.MS_PRIVATE},
 		{"proc", "/proc", "proc", unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC},
 		{"tmpfs", "/run", "tmpfs", unix.MS_NOSUID | unix.MS_NODEV},
+		{"tmpfs", "/var/lib", "tmpfs", unix.MS_NOSUID | unix.MS_NODEV},
 	} {
 		if err := unix.Mount(mount.source, mount.target, mount.kind, mount.flags, ""); err != nil {
 			return fmt.Errorf("mounting %s on %s: %w", mount.source, mount.target, err)
 		}
 	}
+	if err := mountCgroups(); err != nil {
+		return err
+	}
 	return linkUp("lo")
+}
+
+// mountCgroups mounts the control groups of the machine's hierarchies anew, as this cgroup namespace sees them. In Bazel's
+// sandbox a new /sys covers the machine's, while the table of mounts still has them.
+func mountCgroups() error {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return err
+	}
+	const root = "/sys/fs/cgroup"
+	if err := unix.Mount("tmpfs", root, "tmpfs", 0, "mode=755"); err != nil {
+		return fmt.Errorf("mounting tmpfs on %s: %w", root, err)
+	}
+	for line := range strings.Lines(string(mounts)) {
+		path := strings.Fields(line)[4]
+		_, super, _ := strings.Cut(line, " - ")
+		kind, options := strings.Fields(super)[0], strings.TrimPrefix(strings.Fields(super)[2], "rw")
+		if !strings.HasPrefix(kind, "cgroup") || !strings.HasPrefix(path, root) {
+			continue
+		}
+		if err := os.MkdirAll(path, 0o755); err != nil {
+			return err
+		}
+		if err := unix.Mount("cgroup", path, kind, unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, strings.TrimPrefix(options, ",")); err != nil {
+			return fmt.Errorf("mounting %s on %s: %w", kind, path, err)
+		}
+	}
+	return nil
 }
 
 func linkUp(name string) error {
