@@ -1,0 +1,212 @@
+package metrics_server_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"kubefips.internal/tests/internal/pki"
+	"kubefips.internal/tests/internal/proc"
+	"kubefips.internal/tests/internal/tlsprobe"
+)
+
+// start runs metrics-server against the API of a cluster with one node, and returns its port, as host:port, and a client
+// that is allowed to read.
+//
+// The API server and the kubelet are the test's own: what is tested is that metrics-server finds the node, scrapes its
+// kubelet and serves what it read.
+func start(t *testing.T) (string, *http.Client) {
+	t.Helper()
+	dir := t.TempDir()
+	ca, err := pki.NewCA(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := ca.Issue("metrics-server", pkix.Name{CommonName: "metrics-server"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := tls.LoadX509KeyPair(leaf.CertFile, leaf.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pem, err := os.ReadFile(ca.CertFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+
+	serve := func(handler http.Handler) *httptest.Server {
+		server := httptest.NewUnstartedServer(handler)
+		server.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, CurvePreferences: []tls.CurveID{tls.CurveP256}}
+		server.StartTLS()
+		t.Cleanup(server.Close)
+		return server
+	}
+	kubelet := serve(http.HandlerFunc(kubeletMetrics))
+	api := serve(apiServer(kubelet.Listener.Addr().(*net.TCPAddr).Port))
+
+	kubeconfig := filepath.Join(dir, "kubeconfig")
+	if err := os.WriteFile(kubeconfig, fmt.Appendf(nil, `
+apiVersion: v1
+kind: Config
+clusters:
+  - name: test
+    cluster: {server: "%s", certificate-authority: %s}
+users:
+  - name: test
+    user: {client-certificate: %s, client-key: %s}
+contexts:
+  - name: test
+    context: {cluster: test, user: test}
+current-context: test
+`, api.URL, ca.CertFile, leaf.CertFile, leaf.KeyFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	port := proc.FreePort(t)
+	proc.Start(t, proc.Runfile(t, os.Getenv("METRICS_SERVER")),
+		"--kubeconfig="+kubeconfig, "--authentication-kubeconfig="+kubeconfig, "--authorization-kubeconfig="+kubeconfig,
+		"--authentication-skip-lookup", "--client-ca-file="+ca.CertFile,
+		"--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port),
+		"--tls-cert-file="+leaf.CertFile, "--tls-private-key-file="+leaf.KeyFile,
+		"--kubelet-certificate-authority="+ca.CertFile, "--kubelet-preferred-address-types=InternalIP",
+		"--kubelet-use-node-status-port", "--metric-resolution=10s", "--kubelet-request-timeout=5s")
+
+	client := &http.Client{
+		Timeout:   10 * time.Second,
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{cert}}},
+	}
+	address := fmt.Sprintf("localhost:%d", port)
+	proc.Eventually(t, 30*time.Second, func() error {
+		_, err := get(client, "https://"+address+"/livez")
+		return err
+	})
+	return address, client
+}
+
+// cpuSeconds is by how much the node's CPU time grows in a second: half a core.
+const cpuSeconds = 0.5
+
+// kubeletMetrics is a kubelet's /metrics/resource, as far as metrics-server reads it.
+func kubeletMetrics(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != "/metrics/resource" {
+		http.NotFound(w, r)
+		return
+	}
+	now := time.Now().UnixMilli()
+	fmt.Fprintf(w, "node_cpu_usage_seconds_total %f %d\n", cpuSeconds*float64(now%1e9)/1000, now)
+	fmt.Fprintf(w, "node_memory_working_set_bytes %d %d\n", 256<<20, now)
+}
+
+// apiServer answers for one node, no pod, and grants every access.
+func apiServer(kubeletPort int) http.Handler {
+	const listMeta = `"metadata":{"resourceVersion":"1"}`
+	list := func(body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			query := r.URL.Query()
+			switch {
+			case query.Has("sendInitialEvents"): // an API server without streaming lists
+				w.WriteHeader(http.StatusUnprocessableEntity)
+				io.WriteString(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Invalid","code":422}`)
+			case query.Has("watch"):
+				w.(http.Flusher).Flush()
+				<-r.Context().Done()
+			default:
+				io.WriteString(w, body)
+			}
+		}
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /api/v1/nodes", list(fmt.Sprintf(`{"kind":"NodeList","apiVersion":"v1",%s,"items":[{
+		"metadata":{"name":"worker","uid":"1","resourceVersion":"1"},
+		"status":{"addresses":[{"type":"InternalIP","address":"127.0.0.1"}],"daemonEndpoints":{"kubeletEndpoint":{"Port":%d}}}
+	}]}`, listMeta, kubeletPort)))
+	mux.HandleFunc("GET /api/v1/pods", list(`{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1",`+listMeta+`,"items":[]}`))
+	mux.HandleFunc("POST /apis/authorization.k8s.io/v1/subjectaccessreviews", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusCreated)
+		io.WriteString(w, `{"kind":"SubjectAccessReview","apiVersion":"authorization.k8s.io/v1","status":{"allowed":true}}`)
+	})
+	return mux
+}
+
+func get(client *http.Client, url string) ([]byte, error) {
+	resp, err := client.Get(url)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("GET %s = %s: %s", url, resp.Status, body)
+	}
+	return body, err
+}
+
+func TestServesNodeMetrics(t *testing.T) {
+	address, client := start(t)
+	var node struct {
+		Usage struct{ CPU, Memory string }
+	}
+	// CPU usage needs two scrapes.
+	proc.Eventually(t, 60*time.Second, func() error {
+		body, err := get(client, "https://"+address+"/apis/metrics.k8s.io/v1beta1/nodes/worker")
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(body, &node)
+	})
+	if want := "256Mi"; node.Usage.Memory != want {
+		t.Errorf("memory usage = %s, want %s", node.Usage.Memory, want)
+	}
+	if got, err := cores(node.Usage.CPU); err != nil || math.Abs(got-cpuSeconds) > 0.1 {
+		t.Errorf("CPU usage = %s, want about %v cores", node.Usage.CPU, cpuSeconds)
+	}
+	if _, err := get(client, "https://"+address+"/readyz"); err != nil {
+		t.Error(err)
+	}
+}
+
+// cores reads a Kubernetes quantity of CPU, in nano-, micro- or millicores.
+func cores(quantity string) (float64, error) {
+	for suffix, unit := range map[string]float64{"n": 1e-9, "u": 1e-6, "m": 1e-3} {
+		if number, found := strings.CutSuffix(quantity, suffix); found {
+			n, err := strconv.ParseFloat(number, 64)
+			return n * unit, err
+		}
+	}
+	return strconv.ParseFloat(quantity, 64)
+}
+
+func TestTLSPolicy(t *testing.T) {
+	address, _ := start(t)
+	for _, offer := range tlsprobe.Offers(false) {
+		accepted, err := tlsprobe.Probe(address, "localhost", offer)
+		if err != nil {
+			t.Error(err)
+		} else if accepted != offer.Approved {
+			t.Errorf("%s: accepted = %t, want %t", offer.Name, accepted, offer.Approved)
+		}
+	}
+}
+
+func TestPrintedVersion(t *testing.T) {
+	if got, want := strings.TrimSpace(proc.Run(t, proc.Runfile(t, os.Getenv("METRICS_SERVER")), "--version")), os.Getenv("UPSTREAM_VERSION"); got != want {
+		t.Errorf("metrics-server --version = %q, want %q", got, want)
+	}
+}
