@@ -54,7 +54,8 @@ func NewCA(dir string) (*CA, error) {
 // A Leaf is a certificate for servers and clients, as PEM files.
 type Leaf struct{ CertFile, KeyFile string }
 
-// Issue makes a certificate with a P-256 key for the subject, valid for localhost, the loopback addresses and names.
+// Issue makes a certificate with a P-256 key for the subject, valid for localhost, the loopback addresses and names, which
+// may be IP addresses.
 // Its files are <file>.crt and <file>.key.
 func (ca *CA) Issue(file string, subject pkix.Name, names ...string) (Leaf, error) {
 	leaf := Leaf{CertFile: filepath.Join(ca.dir, file+".crt"), KeyFile: filepath.Join(ca.dir, file+".key")}
@@ -66,8 +67,15 @@ func (ca *CA) Issue(file string, subject pkix.Name, names ...string) (Leaf, erro
 		Subject:     subject,
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		DNSNames:    append([]string{"localhost"}, names...),
+		DNSNames:    []string{"localhost"},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+	}
+	for _, name := range names {
+		if ip := net.ParseIP(name); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, name)
+		}
 	}
 	der, err := sign(template, ca.cert, &key.PublicKey, ca.key)
 	if err != nil {
