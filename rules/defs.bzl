@@ -1,6 +1,8 @@
 """Rules: the one door for BUILD files."""
 
+load("@rules_cc//cc:defs.bzl", "cc_binary")
 load("@rules_go//go:def.bzl", "go_binary")
+load("//rules/private:fips_cc_binary.bzl", _fips_cc_binary = "fips_cc_binary")
 load("//rules/private:fips_go_binary.bzl", _fips_go_binary = "fips_go_binary")
 load("//rules/private:fips_image.bzl", _fips_image = "fips_image")
 load("//rules/private:image_layer.bzl", _image_layer = "image_layer")
@@ -91,6 +93,70 @@ def fips_go_binary(
         visibility = visibility,
         **kwargs
     )
+    _fips_test(name, component, mode, **kwargs)
+    if not native.package_name().startswith("components/"):
+        return  # a program of our own: there is no upstream to hold it to
+    tool_test(
+        name = name + "_modules_test",
+        size = "small",
+        args = [
+            "binary",
+            native.package_name(),
+            "$(rootpath :{})".format(name),
+        ],
+        data = [":" + name] + _component_files(),
+        tool = Label("//tools/upstreamcheck"),
+        visibility = ["//visibility:private"],
+        **kwargs
+    )
+    if not native.existing_rule("upstream_test"):
+        _upstream_test(component, go)
+
+def fips_cc_binary(
+        name,
+        version,
+        srcs,
+        copts = [],
+        local_defines = [],
+        visibility = ["//visibility:public"],
+        **kwargs):
+    """A shipped C program: static, without cryptography, and a test that proves both.
+
+    Makes :<name>, the program, and :<name>_fips_test. Building :<name> fails too unless fipscheck passes.
+
+    Args:
+      name: upstream's name of the program.
+      version: upstream's version, as in v3.10.2.
+      srcs: list of labels of C files.
+      copts: upstream's options for the compiler.
+      local_defines: upstream's macros, NAME=value.
+      visibility: of the program.
+      **kwargs: passed on to all targets (tags, testonly, ...).
+    """
+    component = native.package_name().rpartition("/")[2]
+    linked = name + "_linked"
+    cc_binary(
+        name = linked,
+        srcs = srcs,
+        copts = copts,
+        linkopts = ["-s"],
+        local_defines = local_defines,
+        visibility = ["//visibility:private"],
+        # By itself it would be built once more, outside the configuration of what is shipped.
+        **(kwargs | {"tags": kwargs.get("tags", []) + ["manual"]})
+    )
+    _fips_cc_binary(
+        name = name,
+        component = component,
+        linked = linked,
+        version = version,
+        visibility = visibility,
+        **kwargs
+    )
+    _fips_test(name, component, "none", **kwargs)
+
+def _fips_test(name, component, mode, **kwargs):
+    """Says as a test what building the program says too: the verdict, in words."""
     tool_test(
         name = name + "_fips_test",
         size = "small",
@@ -112,23 +178,6 @@ def fips_go_binary(
         visibility = ["//visibility:private"],
         **kwargs
     )
-    if not native.package_name().startswith("components/"):
-        return  # a program of our own: there is no upstream to hold it to
-    tool_test(
-        name = name + "_modules_test",
-        size = "small",
-        args = [
-            "binary",
-            native.package_name(),
-            "$(rootpath :{})".format(name),
-        ],
-        data = [":" + name] + _component_files(),
-        tool = Label("//tools/upstreamcheck"),
-        visibility = ["//visibility:private"],
-        **kwargs
-    )
-    if not native.existing_rule("upstream_test"):
-        _upstream_test(component, go)
 
 def _component_files():
     """What of a component's folder its tests compare with upstream."""

@@ -4,8 +4,8 @@ load("@bazel_skylib//rules:common_settings.bzl", "BuildSettingInfo")
 load("@bazel_tools//tools/cpp:toolchain_utils.bzl", "find_cpp_toolchain", "use_cpp_toolchain")
 load("@rules_go//go:def.bzl", "GoArchive")
 load("//toolchains/go:sdks.lock.bzl", "GO_SDKS")
-load(":providers.bzl", "FipsBinaryInfo")
-load(":transitions.bzl", "fips_transition", "tool_transition")
+load(":transitions.bzl", "fips_transition")
+load(":verdict.bzl", "VERDICT_ATTRS", "verified_program")
 
 visibility(["//rules/...", "//tests/starlark/..."])
 
@@ -43,62 +43,23 @@ def _check_closed(ctx, archive):
 
 def _fips_go_binary_impl(ctx):
     _check_closed(ctx, ctx.attr.linked[GoArchive])
-
-    binary = ctx.actions.declare_file(ctx.label.name)
-    ctx.actions.symlink(output = binary, target_file = ctx.executable.linked, is_executable = True)
-
-    verdict = ctx.actions.declare_file(ctx.label.name + ".fips.json")
-    args = ctx.actions.args()
-    args.add("binary").add("--mode", ctx.attr.mode)
-    args.add("--policy", ctx.file._policy).add("--artifact", "{}/{}".format(ctx.attr.component, ctx.label.name))
-    args.add("--output", "json").add("--output-file", verdict).add(ctx.executable.linked)
-    ctx.actions.run(
-        executable = ctx.executable._fipscheck,
-        arguments = [args],
-        inputs = [ctx.executable.linked, ctx.file._policy],
-        outputs = [verdict],
-        mnemonic = "FipsCheck",
-        progress_message = "Proving the FIPS status of %{label}",
-    )
-    return [
-        DefaultInfo(
-            executable = binary,
-            files = depset([binary]),
-            runfiles = ctx.runfiles([binary]),
-        ),
-        OutputGroupInfo(
-            fips_verdict = depset([verdict]),
-            _validation = depset([verdict]),
-        ),
-        FipsBinaryInfo(
-            binary = ctx.executable.linked,
-            component = ctx.attr.component,
-            mode = ctx.attr.mode,
-            verdict = verdict,
-            version = ctx.attr.version,
-        ),
-    ]
+    return verified_program(ctx, ctx.executable.linked, ctx.attr.mode)
 
 fips_go_binary = rule(
     implementation = _fips_go_binary_impl,
     doc = "A static Go binary built with BoringCrypto, checked at analysis and measured after linking.",
     cfg = fips_transition,
     executable = True,
-    attrs = {
-        "component": attr.string(mandatory = True, doc = "Name of the component, the folder under //components."),
+    attrs = VERDICT_ATTRS | {
         "go": attr.string(mandatory = True, doc = "Go version, as in 1.26.10; one of //toolchains/go:sdks.lock.bzl."),
         "gotags": attr.string_list(doc = "Upstream's build tags, beside netgo and osusergo."),
         "linked": attr.label(mandatory = True, executable = True, cfg = "target", providers = [GoArchive], doc = "The go_binary."),
         "mode": attr.string(values = ["boring", "none"], default = "boring", doc = "Declared cryptography: BoringCrypto, or none at all."),
-        "version": attr.string(mandatory = True, doc = "Upstream's version, as in v3.7.3."),
-        "_allowlist_function_transition": attr.label(default = "@bazel_tools//tools/allowlists/function_transition_allowlist"),
         "_cc_toolchain": attr.label(default = "@bazel_tools//tools/cpp:optional_current_cc_toolchain"),
         "_cgo": attr.label(default = "@rules_go//go/toolchain:cgo_on"),
         "_cpus": attr.label_list(default = ["@platforms//cpu:x86_64", "@platforms//cpu:aarch64"]),
-        "_fipscheck": attr.label(default = "//tools/fipscheck", executable = True, cfg = tool_transition),
         "_msan": attr.label(default = "@rules_go//go/config:msan"),
         "_os": attr.label(default = "@platforms//os:linux"),
-        "_policy": attr.label(default = "//tests/fips:policy.yaml", allow_single_file = True),
         "_pure": attr.label(default = "@rules_go//go/config:pure"),
         "_race": attr.label(default = "@rules_go//go/config:race"),
     },

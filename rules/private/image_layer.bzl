@@ -15,7 +15,7 @@ def _binary_entries(ctx):
     inputs = []
     for target, path in ctx.attr.binaries.items():
         if FipsBinaryInfo not in target:
-            fail("{}: {} has no FIPS verdict, so no image may hold it. Build it with fips_go_binary from //rules:defs.bzl.".format(ctx.label, target.label))
+            fail("{}: {} has no FIPS verdict, so no image may hold it. Build it with fips_go_binary or fips_cc_binary from //rules:defs.bzl.".format(ctx.label, target.label))
         info = target[FipsBinaryInfo]
         entries.append({"mode": "0755", "path": path, "source": info.binary.path, "verdict": info.verdict.path})
         inputs += [info.binary, info.verdict]
@@ -106,7 +106,7 @@ image_layer = rule(
     implementation = _image_layer_impl,
     doc = "A reproducible layer. A program gets in through `binaries` alone, and only with its verdict.",
     attrs = {
-        "binaries": attr.label_keyed_string_dict(doc = "Targets of fips_go_binary -> path in the image."),
+        "binaries": attr.label_keyed_string_dict(doc = "Targets of fips_go_binary or fips_cc_binary -> path in the image."),
         "bundles": attr.label_keyed_string_dict(allow_files = True, doc = "Files, by name one after the other -> path of the one file that they make up."),
         "capabilities": attr.string_dict(doc = "Path of a program -> capability that it has whoever starts it, as in cap_net_bind_service."),
         "compression": attr.string(values = _EXTENSIONS.keys(), default = "gzip", doc = "Of the archive."),

@@ -3,7 +3,7 @@
 visibility(["//rules/...", "//tests/..."])
 
 FipsBinaryInfo = provider(
-    doc = "A shipped Go binary together with what was measured on it. Images accept nothing without it.",
+    doc = "A shipped program together with what was measured on it. Images accept nothing without it.",
     fields = {
         "binary": "File: the static ELF executable.",
         "component": "str: name of the component, the folder under //components.",

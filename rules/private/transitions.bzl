@@ -1,4 +1,4 @@
-"""The two configurations of this tree: shipped binaries, and the tools that actions run."""
+"""The configurations of this tree: shipped Go and C programs, and the tools that actions run."""
 
 load("//toolchains/go:sdks.lock.bzl", "GO_SDKS")
 
@@ -29,6 +29,19 @@ fips_transition = transition(
     implementation = _fips_transition_impl,
     inputs = [],
     outputs = [_COMPILATION_MODE, _SDK_VERSION, _STRIP, _TAGS],
+)
+
+def _cc_transition_impl(_settings, _attr):
+    return {
+        _COMPILATION_MODE: "opt",
+        # Bazel's own way strips debug information only, and comes after fips_cc_binary's -s, which strips all.
+        _STRIP: "never",
+    }
+
+cc_transition = transition(
+    implementation = _cc_transition_impl,
+    inputs = [],
+    outputs = [_COMPILATION_MODE, _STRIP],
 )
 
 def _tool_transition_impl(_settings, _attr):
