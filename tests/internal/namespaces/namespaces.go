@@ -71,11 +71,14 @@ func setUp() error {
 		{"none", "/", "", unix.MS_REC | unix.MS_PRIVATE},
 		{"proc", "/proc", "proc", unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC},
 		{"tmpfs", "/run", "tmpfs", unix.MS_NOSUID | unix.MS_NODEV},
-		{"tmpfs", "/var/lib", "tmpfs", unix.MS_NOSUID | unix.MS_NODEV},
+		{"tmpfs", "/var", "tmpfs", unix.MS_NOSUID | unix.MS_NODEV},
 	} {
 		if err := unix.Mount(mount.source, mount.target, mount.kind, mount.flags, ""); err != nil {
 			return fmt.Errorf("mounting %s on %s: %w", mount.source, mount.target, err)
 		}
+	}
+	if err := os.Mkdir("/var/lib", 0o755); err != nil {
+		return err
 	}
 	if err := mountCgroups(); err != nil {
 		return err
