@@ -102,7 +102,7 @@ func TestPrintedVersion(t *testing.T) {
 		`Version:"` + os.Getenv("UPSTREAM_VERSION") + `"`,
 		`GitCommit:"` + os.Getenv("UPSTREAM_REVISION") + `"`,
 		`GitTreeState:"clean"`,
-		`GoVersion:"go` + os.Getenv("UPSTREAM_GO") + `"`,
+		`GoVersion:"go` + os.Getenv("UPSTREAM_GO") + `-X:boringcrypto"`,
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("helm version lacks %q:\n%s", want, out)

@@ -42,7 +42,7 @@ func start(t *testing.T) controlPlane {
 	cp := controlPlane{ca: ca, apiserver: fmt.Sprintf("127.0.0.1:%d", port)}
 	proc.Start(t, runfile(t, "KUBE_APISERVER"),
 		"--etcd-servers="+etcd, "--etcd-cafile="+ca.CertFile, "--etcd-certfile="+server.CertFile, "--etcd-keyfile="+server.KeyFile,
-		"--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port), "--endpoint-reconciler-type=none",
+		"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port), "--endpoint-reconciler-type=none",
 		"--tls-cert-file="+server.CertFile, "--tls-private-key-file="+server.KeyFile, "--client-ca-file="+ca.CertFile,
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+server.KeyFile,
 		"--service-account-signing-key-file="+server.KeyFile, "--service-cluster-ip-range=10.96.0.0/16",

@@ -98,7 +98,7 @@ current-context: test
 	return address, client
 }
 
-// cpuSeconds is by how much the node's CPU time grows in a second: half a core.
+// cpuSeconds is by how much the CPU time of the node and its container grows in a second: half a core.
 const cpuSeconds = 0.5
 
 // kubeletMetrics is a kubelet's /metrics/resource, as far as metrics-server reads it.
@@ -110,9 +110,13 @@ func kubeletMetrics(w http.ResponseWriter, r *http.Request) {
 	now := time.Now().UnixMilli()
 	fmt.Fprintf(w, "node_cpu_usage_seconds_total %f %d\n", cpuSeconds*float64(now%1e9)/1000, now)
 	fmt.Fprintf(w, "node_memory_working_set_bytes %d %d\n", 256<<20, now)
+	const container = `{container="c",namespace="default",pod="p"}`
+	fmt.Fprintf(w, "container_start_time_seconds%s 1\n", container)
+	fmt.Fprintf(w, "container_cpu_usage_seconds_total%s %f %d\n", container, cpuSeconds*float64(now%1e9)/1000, now)
+	fmt.Fprintf(w, "container_memory_working_set_bytes%s %d %d\n", container, 64<<20, now)
 }
 
-// apiServer answers for one node, no pod, and grants every access.
+// apiServer answers for one node with one pod, and grants every access.
 func apiServer(kubeletPort int) http.Handler {
 	const listMeta = `"metadata":{"resourceVersion":"1"}`
 	list := func(body string) http.HandlerFunc {
@@ -136,7 +140,8 @@ func apiServer(kubeletPort int) http.Handler {
 		"metadata":{"name":"worker","uid":"1","resourceVersion":"1"},
 		"status":{"addresses":[{"type":"InternalIP","address":"127.0.0.1"}],"daemonEndpoints":{"kubeletEndpoint":{"Port":%d}}}
 	}]}`, listMeta, kubeletPort)))
-	mux.HandleFunc("GET /api/v1/pods", list(`{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1",`+listMeta+`,"items":[]}`))
+	mux.HandleFunc("GET /api/v1/pods", list(`{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1",`+listMeta+`,"items":[{
+		"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"p","namespace":"default","uid":"2","resourceVersion":"1"}}]}`))
 	mux.HandleFunc("POST /apis/authorization.k8s.io/v1/subjectaccessreviews", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusCreated)
@@ -158,27 +163,41 @@ func get(client *http.Client, url string) ([]byte, error) {
 	return body, err
 }
 
-func TestServesNodeMetrics(t *testing.T) {
+// usage is what metrics-server says that a node or a container uses.
+type usage struct{ CPU, Memory string }
+
+func TestServesMetrics(t *testing.T) {
 	address, client := start(t)
-	var node struct {
-		Usage struct{ CPU, Memory string }
-	}
 	// CPU usage needs two scrapes.
-	proc.Eventually(t, 60*time.Second, func() error {
-		body, err := get(client, "https://"+address+"/apis/metrics.k8s.io/v1beta1/nodes/worker")
-		if err != nil {
-			return err
-		}
-		return json.Unmarshal(body, &node)
+	proc.Eventually(t, time.Minute, func() error {
+		_, err := get(client, "https://"+address+"/readyz")
+		return err
 	})
-	if want := "256Mi"; node.Usage.Memory != want {
-		t.Errorf("memory usage = %s, want %s", node.Usage.Memory, want)
+	var node struct{ Usage usage }
+	var pod struct{ Containers []struct{ Usage usage } }
+	for path, into := range map[string]any{"nodes/worker": &node, "namespaces/default/pods/p": &pod} {
+		body, err := get(client, "https://"+address+"/apis/metrics.k8s.io/v1beta1/"+path)
+		if err == nil {
+			err = json.Unmarshal(body, into)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	if got, err := cores(node.Usage.CPU); err != nil || math.Abs(got-cpuSeconds) > 0.1 {
-		t.Errorf("CPU usage = %s, want about %v cores", node.Usage.CPU, cpuSeconds)
+	node.Usage.check(t, "node", "256Mi")
+	if len(pod.Containers) != 1 {
+		t.Fatalf("the pod has metrics of %d containers, want 1", len(pod.Containers))
 	}
-	if _, err := get(client, "https://"+address+"/readyz"); err != nil {
-		t.Error(err)
+	pod.Containers[0].Usage.check(t, "container", "64Mi")
+}
+
+func (u usage) check(t *testing.T, of, memory string) {
+	t.Helper()
+	if u.Memory != memory {
+		t.Errorf("memory usage of the %s = %s, want %s", of, u.Memory, memory)
+	}
+	if got, err := cores(u.CPU); err != nil || math.Abs(got-cpuSeconds) > 0.1 {
+		t.Errorf("CPU usage of the %s = %s, want about %v cores", of, u.CPU, cpuSeconds)
 	}
 }
 

@@ -152,7 +152,7 @@ func TestPrintedVersion(t *testing.T) {
 	for key, want := range map[string]string{
 		"Version":    strings.TrimPrefix(os.Getenv("UPSTREAM_VERSION"), "v"),
 		"Codename":   "langres",
-		"Go version": "go" + os.Getenv("UPSTREAM_GO"),
+		"Go version": "go" + os.Getenv("UPSTREAM_GO") + "-X:boringcrypto",
 	} {
 		if fields[key] != want {
 			t.Errorf("traefik version: %s = %q, want %q", key, fields[key], want)
