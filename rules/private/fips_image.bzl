@@ -9,12 +9,14 @@ load(":tool_test.bzl", "tool_test")
 
 visibility(["//rules/..."])
 
-def _image_labels(title, upstream):
-    labels = {
-        "kubefips.go": upstream["go"],
-        "kubefips.module": "{}@{}".format(upstream["module"], upstream["version"]),
+def _image_labels(title, version, upstream, others):
+    every = [upstream] + others
+    go = sorted({each["go"]: None for each in every if "go" in each})
+    labels = {"kubefips.go": " ".join(go)} if go else {}
+    labels |= {
+        "kubefips.module": " ".join(["{}@{}".format(each["module"], each["version"]) for each in every]),
         "org.opencontainers.image.title": title,
-        "org.opencontainers.image.version": upstream["version"],
+        "org.opencontainers.image.version": version,
     }
     if not upstream["revision"].startswith("h1:"):
         labels["org.opencontainers.image.revision"] = upstream["revision"]
@@ -24,7 +26,9 @@ def fips_image(
         name,
         binaries,
         upstream,
-        entrypoint,
+        entrypoint = None,
+        others = [],
+        version = None,
         bin = "/usr/local/bin",
         capabilities = {},
         contents = "contents.txt",
@@ -36,15 +40,17 @@ def fips_image(
         **kwargs):
     """An image of programs that were proven, and what belongs beside it.
 
-    Makes :<name>, the OCI layout; :<name>.digest; :<name>_fips, the verdict on every file in it; :load and :push, for
-    `bazel run`; :<name>_test, which compares configuration and paths with `contents`. So there is one image a folder, and
-    it is called like the folder.
+    Makes :<name>, the OCI layout; :<name>.digest; :<name>_layer, the programs, for images that share them; :<name>_fips,
+    the verdict on every file in it; :load and :push, for `bazel run`; :<name>_test, which compares configuration and paths
+    with `contents`. So there is one image a folder, and it is called like the folder.
 
     Args:
       name: target name.
-      binaries: list of labels of fips_go_binary.
-      upstream: dict UPSTREAM of the component's upstream.bzl.
-      entrypoint: list of str: program and first arguments.
+      binaries: list of labels of fips_go_binary or fips_cc_binary.
+      upstream: dict UPSTREAM of the component's upstream.bzl; without `go` where no program is of Go.
+      entrypoint: list of str: program and first arguments; none where each user starts another one.
+      others: list of dict UPSTREAM of further components in the image.
+      version: of the image; upstream's when None.
       bin: folder that the binaries stand in.
       capabilities: dict of name of a binary -> capability that it has whoever starts it.
       contents: file with the image's configuration and every path in it, and none else.
@@ -56,18 +62,21 @@ def fips_image(
       **kwargs: passed on to oci_image: cmd, env, exposed_ports, user, volumes, workdir.
     """
     title = native.package_name().rpartition("/")[2]
+    version = version or upstream["version"]
     common = {"tags": tags, "testonly": testonly}
-    image_layer(
-        name = name + "_layer",
-        binaries = {binary: "{}/{}".format(bin, native.package_relative_label(binary).name) for binary in binaries},
-        capabilities = {"{}/{}".format(bin, binary): capability for binary, capability in capabilities.items()},
-        files = files,
-        visibility = ["//visibility:private"],
-        **common
-    )
+    if binaries or files:
+        layers = layers + [":{}_layer".format(name)]
+        image_layer(
+            name = name + "_layer",
+            binaries = {binary: "{}/{}".format(bin, native.package_relative_label(binary).name) for binary in binaries},
+            capabilities = {"{}/{}".format(bin, binary): capability for binary, capability in capabilities.items()},
+            files = files,
+            visibility = ["//images:__subpackages__"],
+            **common
+        )
     image_layers(
         name = name + "_layers",
-        layers = layers + [":{}_layer".format(name)],
+        layers = layers,
         visibility = ["//visibility:private"],
         **common
     )
@@ -78,7 +87,7 @@ def fips_image(
             "@platforms//cpu:x86_64": "amd64",
         }),
         entrypoint = entrypoint,
-        labels = _image_labels(title, upstream),
+        labels = _image_labels(title, version, upstream, others),
         os = "linux",
         tars = [":{}_layers".format(name)],
         visibility = visibility,
@@ -87,7 +96,7 @@ def fips_image(
     image_verdict(
         name = name + "_fips",
         image = ":" + name,
-        layers = layers + [":{}_layer".format(name)],
+        layers = layers,
         title = title,
         visibility = visibility,
         **common
@@ -95,7 +104,7 @@ def fips_image(
     oci_load(
         name = "load",
         image = ":" + name,
-        repo_tags = ["kubefips/{}:{}".format(title, upstream["version"])],
+        repo_tags = ["kubefips/{}:{}".format(title, version)],
         visibility = visibility,
         **common
     )
@@ -108,7 +117,7 @@ def fips_image(
     oci_push(
         name = "push",
         image = ":" + name,
-        remote_tags = [upstream["version"]],
+        remote_tags = [version],
         repository_file = ":{}_repository".format(name),
         visibility = visibility,
         **common

@@ -42,15 +42,22 @@ def _bundle_entries(ctx):
     return entries, inputs
 
 def _tree_entries(ctx):
+    return _entries_below(ctx, ctx.attr.trees, {"mode": "0644"})
+
+def _foreign_entries(ctx):
+    return _entries_below(ctx, ctx.attr.foreign, {"foreign": True, "mode": "0755"})
+
+def _entries_below(ctx, trees, common):
+    """Entries of files that keep their path below a folder of their repository."""
     entries = []
     inputs = []
-    for target, root in ctx.attr.trees.items():
+    for target, root in trees.items():
         for file in target[DefaultInfo].files.to_list():
             # A file of another repository has the short path ../<repository>/<path>.
             path = file.short_path.split("/", 2)[2] if file.short_path.startswith("../") else file.short_path
             if not path.startswith(root + "/"):
                 fail("{}: {} of {} is not below {}. Name a folder that all its files are in.".format(ctx.label, path, target.label, root))
-            entries.append({"mode": "0644", "path": path.removeprefix(root), "source": file.path})
+            entries.append(common | {"path": path.removeprefix(root), "source": file.path})
             inputs.append(file)
     return entries, inputs
 
@@ -70,7 +77,7 @@ def _with_attributes(ctx, entry):
 def _image_layer_impl(ctx):
     entries = []
     inputs = []
-    for read in [_binary_entries, _file_entries, _bundle_entries, _tree_entries]:
+    for read in [_binary_entries, _file_entries, _bundle_entries, _tree_entries, _foreign_entries]:
         more_entries, more_inputs = read(ctx)
         entries += more_entries
         inputs += more_inputs
@@ -104,7 +111,7 @@ def _image_layer_impl(ctx):
 
 image_layer = rule(
     implementation = _image_layer_impl,
-    doc = "A reproducible layer. A program gets in through `binaries` alone, and only with its verdict.",
+    doc = "A reproducible layer. A program of ours gets in through `binaries` alone, and only with its verdict.",
     attrs = {
         "binaries": attr.label_keyed_string_dict(doc = "Targets of fips_go_binary or fips_cc_binary -> path in the image."),
         "bundles": attr.label_keyed_string_dict(allow_files = True, doc = "Files, by name one after the other -> path of the one file that they make up."),
@@ -112,6 +119,7 @@ image_layer = rule(
         "compression": attr.string(values = _EXTENSIONS.keys(), default = "gzip", doc = "Of the archive."),
         "directories": attr.string_list(doc = "Empty folders; those above a path need no mention."),
         "files": attr.label_keyed_string_dict(allow_files = True, doc = "Files that are no programs -> path in the image."),
+        "foreign": attr.label_keyed_string_dict(allow_files = True, doc = "Programs and libraries of pinned packages -> folder, in their repository, that is the image's root. The image's verdict judges them; tests/fips/policy.yaml says which may be there."),
         "modes": attr.string_dict(doc = "Path -> octal mode, where it is not 0755 for programs and folders, 0644 for files."),
         "owners": attr.string_dict(doc = "Path -> uid:gid, where it is not 0:0."),
         "symlinks": attr.string_dict(doc = "Path in the image -> target of the link."),

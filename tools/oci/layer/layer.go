@@ -42,8 +42,10 @@ type Entry struct {
 	GID  int    `json:"gid,omitempty"`
 	// Capability that a program has whoever starts it, as in cap_net_bind_service.
 	Capability string `json:"capability,omitempty"`
-	// Verdict is fipscheck's report on Source; without one, Source must not be a program.
+	// Verdict is fipscheck's report on Source; without one, Source must not be a program, unless Foreign.
 	Verdict string `json:"verdict,omitempty"`
+	// Foreign says that Source may be a program without a verdict: of a package, to be judged in the image.
+	Foreign bool `json:"foreign,omitempty"`
 }
 
 // files lists what the content of a file is read from; none for what is no file.
@@ -174,7 +176,7 @@ func addFile(archive *tar.Writer, header *tar.Header, entry Entry) error {
 		if !info.Mode().IsRegular() {
 			return fmt.Errorf("%s is not a regular file", path)
 		}
-		if entry.Verdict == "" {
+		if entry.Verdict == "" && !entry.Foreign {
 			if err := refuseProgram(file); err != nil {
 				return err
 			}
