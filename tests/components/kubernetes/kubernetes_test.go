@@ -44,7 +44,7 @@ func start(t *testing.T) controlPlane {
 		"--etcd-servers="+etcd, "--etcd-cafile="+ca.CertFile, "--etcd-certfile="+server.CertFile, "--etcd-keyfile="+server.KeyFile,
 		"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port), "--endpoint-reconciler-type=none",
 		"--tls-cert-file="+server.CertFile, "--tls-private-key-file="+server.KeyFile, "--client-ca-file="+ca.CertFile,
-		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+server.KeyFile,
+		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+server.CertFile,
 		"--service-account-signing-key-file="+server.KeyFile, "--service-cluster-ip-range=10.96.0.0/16",
 		"--authorization-mode=RBAC", "--disable-admission-plugins=ServiceAccount", "--profiling=false")
 	cp.kubeconfig = cp.identity(t, "admin", pkix.Name{CommonName: "admin", Organization: []string{"system:masters"}})
@@ -122,13 +122,17 @@ const deployment = `{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": 
 // A Deployment becomes a pod through the controller-manager, and the scheduler puts the pod on the only node.
 func TestControllersAndSchedulerWork(t *testing.T) {
 	cp := start(t)
-	for env, user := range map[string]string{
-		"KUBE_CONTROLLER_MANAGER": "system:kube-controller-manager",
-		"KUBE_SCHEDULER":          "system:kube-scheduler",
+	for _, program := range []struct {
+		env, user string
+		args      []string
+	}{
+		{"KUBE_CONTROLLER_MANAGER", "system:kube-controller-manager", []string{"--use-service-account-credentials"}},
+		{"KUBE_SCHEDULER", "system:kube-scheduler", nil},
 	} {
-		kubeconfig := cp.identity(t, strings.TrimPrefix(user, "system:"), pkix.Name{CommonName: user})
-		proc.Start(t, runfile(t, env), "--kubeconfig="+kubeconfig, "--authentication-kubeconfig="+kubeconfig, "--authorization-kubeconfig="+kubeconfig,
-			"--leader-elect=false", "--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", proc.FreePort(t)))
+		kubeconfig := cp.identity(t, strings.TrimPrefix(program.user, "system:"), pkix.Name{CommonName: program.user})
+		proc.Start(t, runfile(t, program.env), append(program.args,
+			"--kubeconfig="+kubeconfig, "--authentication-kubeconfig="+kubeconfig, "--authorization-kubeconfig="+kubeconfig,
+			"--leader-elect=false", "--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", proc.FreePort(t)))...)
 	}
 	for name, object := range map[string]string{"node.json": node, "deployment.json": deployment} {
 		file := filepath.Join(t.TempDir(), name)
