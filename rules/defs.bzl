@@ -3,6 +3,7 @@
 load("@rules_cc//cc:defs.bzl", "cc_binary")
 load("@rules_go//go:def.bzl", "go_binary")
 load("//rules/private:fips_cc_binary.bzl", _fips_cc_binary = "fips_cc_binary")
+load("//rules/private:fips_chart.bzl", _fips_chart = "fips_chart")
 load("//rules/private:fips_go_binary.bzl", _fips_go_binary = "fips_go_binary")
 load("//rules/private:fips_image.bzl", _fips_image = "fips_image")
 load("//rules/private:image_layer.bzl", _image_layer = "image_layer")
@@ -16,6 +17,7 @@ load("//rules/private:tool_test.bzl", "tool_test")
 _FIPS_POLICY = Label("//tests/fips:policy.yaml")
 
 FipsBinaryInfo = _FipsBinaryInfo
+fips_chart = _fips_chart
 fips_image = _fips_image
 fips_report = _fips_report
 image_digests = _image_digests
