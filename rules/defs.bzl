@@ -7,7 +7,7 @@ load("//rules/private:fips_chart.bzl", _fips_chart = "fips_chart")
 load("//rules/private:fips_go_binary.bzl", _fips_go_binary = "fips_go_binary")
 load("//rules/private:fips_image.bzl", _fips_image = "fips_image")
 load("//rules/private:image_layer.bzl", _image_layer = "image_layer")
-load("//rules/private:image_set.bzl", _image_digests = "image_digests", _image_push_all = "image_push_all")
+load("//rules/private:image_set.bzl", _image_bundle = "image_bundle", _image_digests = "image_digests", _image_push_all = "image_push_all")
 load("//rules/private:image_verdict.bzl", _fips_report = "fips_report")
 load("//rules/private:providers.bzl", _FipsBinaryInfo = "FipsBinaryInfo")
 load("//rules/private:tool.bzl", _tool = "tool")
@@ -20,6 +20,7 @@ FipsBinaryInfo = _FipsBinaryInfo
 fips_chart = _fips_chart
 fips_image = _fips_image
 fips_report = _fips_report
+image_bundle = _image_bundle
 image_digests = _image_digests
 image_layer = _image_layer
 image_push_all = _image_push_all

@@ -1,4 +1,4 @@
-"""All images together: their digests, and one push of them all."""
+"""All images together: their digests, one archive, and one push of them all."""
 
 load("@bazel_skylib//rules:common_settings.bzl", "BuildSettingInfo")
 
@@ -6,6 +6,7 @@ visibility(["//rules/..."])
 
 _IMAGES = attr.label_keyed_string_dict(mandatory = True, allow_files = True, doc = "OCI layouts of images -> name.")
 _OCI = attr.label(default = "//tools/oci:tool", executable = True, cfg = "target", doc = "Reads and pushes the images.")
+_REGISTRY = attr.label(default = "//images:registry", doc = "Registry and path that all images are pushed below.")
 
 def _layouts(ctx):
     """Name -> folder of the layout, sorted by name."""
@@ -19,11 +20,10 @@ def _layouts(ctx):
         layouts[name] = files[0]
     return {name: layouts[name] for name in sorted(layouts)}
 
-def _image_digests_impl(ctx):
+def _write(ctx, out, args, mnemonic):
+    """Lets the tool write one file from all images, which follow args."""
     layouts = _layouts(ctx)
-    out = ctx.actions.declare_file(ctx.label.name + ".json")
-    args = ctx.actions.args()
-    args.add("digests").add("--output", out)
+    args.add("--output", out)
     for name, layout in layouts.items():
         args.add(name)
         args.add_all([layout], expand_directories = False)
@@ -33,14 +33,29 @@ def _image_digests_impl(ctx):
         # rules_oci's layouts are links to the layers, which are among the runfiles.
         inputs = depset(layouts.values(), transitive = [target[DefaultInfo].default_runfiles.files for target in ctx.attr.images]),
         outputs = [out],
-        mnemonic = "ImageDigests",
+        mnemonic = mnemonic,
     )
     return [DefaultInfo(files = depset([out]))]
+
+def _image_digests_impl(ctx):
+    out = ctx.actions.declare_file(ctx.label.name + ".json")
+    return _write(ctx, out, ctx.actions.args().add("digests"), "ImageDigests")
 
 image_digests = rule(
     implementation = _image_digests_impl,
     doc = "Writes <name>.json: name, version, digest, platform and size of each image.",
     attrs = {"images": _IMAGES, "_oci": _OCI},
+)
+
+def _image_bundle_impl(ctx):
+    out = ctx.actions.declare_file(ctx.label.name + ".tar")
+    args = ctx.actions.args().add("bundle").add("--registry", ctx.attr._registry[BuildSettingInfo].value)
+    return _write(ctx, out, args, "ImageBundle")
+
+image_bundle = rule(
+    implementation = _image_bundle_impl,
+    doc = "Writes <name>.tar: all images in one OCI layout, what they share once, named below --//images:registry by version and by digest.",
+    attrs = {"images": _IMAGES, "_oci": _OCI, "_registry": _REGISTRY},
 )
 
 def _image_push_all_impl(ctx):
@@ -55,7 +70,7 @@ def _image_push_all_impl(ctx):
     runfiles = ctx.runfiles([program, args_file] + layouts.values()).merge_all(
         [target[DefaultInfo].default_runfiles for target in ctx.attr.images.keys() + [ctx.attr._oci]],
     )
-    return [DefaultInfo(executable = program, files = depset([program, args_file]), runfiles = runfiles)]
+    return [DefaultInfo(executable = program, files = depset([program]), runfiles = runfiles)]
 
 image_push_all = rule(
     implementation = _image_push_all_impl,
@@ -64,6 +79,6 @@ image_push_all = rule(
     attrs = {
         "images": _IMAGES,
         "_oci": _OCI,
-        "_registry": attr.label(default = "//images:registry", doc = "Registry and path that all images are pushed below."),
+        "_registry": _REGISTRY,
     },
 )

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kubefips.internal/tools/oci/bundle"
 	"kubefips.internal/tools/oci/registry"
 )
 
@@ -82,6 +83,30 @@ func pushAllCommand() *cobra.Command {
 	command.Flags().StringVar(&below, "registry", "", "registry and path to push below")
 	command.Flags().BoolVar(&options.Insecure, "insecure", false, "allow plain HTTP")
 	return required(command, "registry")
+}
+
+func bundleCommand() *cobra.Command {
+	var registry, output string
+	command := &cobra.Command{
+		Use:     "bundle NAME LAYOUT...",
+		Short:   "Write images into one archive that `ctr images import` takes",
+		Example: "  oci bundle --registry registry.example/team --output bundle.tar etcd bazel-bin/images/etcd/image",
+		Args:    pairs,
+		RunE: func(_ *cobra.Command, named []string) error {
+			summaries, err := summarize(named)
+			if err != nil {
+				return err
+			}
+			var images []bundle.Image
+			for i, summary := range summaries {
+				images = append(images, bundle.Image{Summary: summary, Layout: named[2*i+1]})
+			}
+			return writeFile(output, func(file *os.File) error { return bundle.Write(images, registry, file) })
+		},
+	}
+	command.Flags().StringVar(&registry, "registry", "", "registry and path that the images are named below")
+	command.Flags().StringVar(&output, "output", "", "the archive")
+	return required(command, "registry", "output")
 }
 
 func pullCommand() *cobra.Command {
