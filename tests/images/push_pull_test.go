@@ -173,7 +173,18 @@ func TestImagesGoThroughARegistryByDigest(t *testing.T) {
 			}
 		})
 	}
+	t.Run("crane", func(t *testing.T) { testCrane(t, kept, digests(t)[0]) })
 	t.Run("tampered", func(t *testing.T) { testTampered(t, kept, digests(t)[0]) })
+}
+
+// testCrane lets another client than the one that pushed read every layer by digest.
+func testCrane(t *testing.T, kept *store, image contents.Summary) {
+	crane := runfile(t, os.Getenv("CRANE"))
+	for _, args := range [][]string{{"validate", "--remote", kept.reference(image)}, {"export", kept.reference(image), filepath.Join(t.TempDir(), "files.tar")}} {
+		if out, err := exec.Command(crane, args...).CombinedOutput(); err != nil {
+			t.Errorf("crane %s: %v\n%s", args[0], err, out)
+		}
+	}
 }
 
 func testTampered(t *testing.T, kept *store, image contents.Summary) {

@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"kubefips.internal/tests/internal/pki"
 	"kubefips.internal/tests/internal/proc"
 	"kubefips.internal/tests/internal/tlsprobe"
+	"kubefips.internal/tools/pki"
 )
 
 // server is a running cache with TLS, which wants a certificate of its clients.

@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"kubefips.internal/tests/internal/pki"
 	"kubefips.internal/tests/internal/proc"
 	"kubefips.internal/tests/internal/tlsprobe"
+	"kubefips.internal/tools/pki"
 )
 
 const (

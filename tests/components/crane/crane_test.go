@@ -10,9 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"kubefips.internal/tests/internal/pki"
 	"kubefips.internal/tests/internal/proc"
 	"kubefips.internal/tests/internal/registry"
+	"kubefips.internal/tools/pki"
 )
 
 const content = "a file in a layer\n"

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"kubefips.internal/tests/internal/pki"
 	"kubefips.internal/tests/internal/proc"
 	"kubefips.internal/tests/internal/tlsprobe"
+	"kubefips.internal/tools/pki"
 )
 
 // server is a running etcd with TLS for clients and peers.

@@ -14,8 +14,8 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"kubefips.internal/tests/internal/namespaces"
-	"kubefips.internal/tests/internal/pki"
 	"kubefips.internal/tests/internal/proc"
+	"kubefips.internal/tools/pki"
 )
 
 func TestMain(m *testing.M) { namespaces.Main(m) }

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"kubefips.internal/tests/internal/pki"
 	"kubefips.internal/tests/internal/proc"
 	"kubefips.internal/tests/internal/registry"
+	"kubefips.internal/tools/pki"
 )
 
 // start makes a chart of helm's own and packages it.

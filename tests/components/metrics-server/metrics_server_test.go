@@ -18,9 +18,9 @@ import (
 	"testing"
 	"time"
 
-	"kubefips.internal/tests/internal/pki"
 	"kubefips.internal/tests/internal/proc"
 	"kubefips.internal/tests/internal/tlsprobe"
+	"kubefips.internal/tools/pki"
 )
 
 // start runs metrics-server against the API of a cluster with one node, and returns its port, as host:port, and a client

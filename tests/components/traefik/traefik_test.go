@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"kubefips.internal/tests/internal/pki"
 	"kubefips.internal/tests/internal/proc"
 	"kubefips.internal/tests/internal/tlsprobe"
+	"kubefips.internal/tools/pki"
 )
 
 // Routes localhost to one backend, and asks for all that the FIPS 140 policy forbids.

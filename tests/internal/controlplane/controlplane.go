@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"kubefips.internal/tests/internal/pki"
 	"kubefips.internal/tests/internal/proc"
+	"kubefips.internal/tools/pki"
 )
 
 // A ControlPlane is an apiserver on its own etcd; both talk TLS.

@@ -1,4 +1,4 @@
-// Package pki makes the certificates that tests give to servers and clients.
+// Package pki makes the certificates of clusters that last a day, and of tests.
 package pki
 
 import (
@@ -35,7 +35,7 @@ func NewCA(dir string) (*CA, error) {
 		return nil, fmt.Errorf("making the CA's key: %w", err)
 	}
 	template := &x509.Certificate{
-		Subject:               pkix.Name{CommonName: "test CA"},
+		Subject:               pkix.Name{CommonName: "kubefips CA"},
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 		IsCA:                  true,
 		BasicConstraintsValid: true,
