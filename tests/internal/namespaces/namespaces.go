@@ -138,13 +138,22 @@ func NewNetwork(t testing.TB) *Network {
 	n := &Network{calls: make(chan func())}
 	made := make(chan error)
 	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends, and the namespace with it
-		err := unix.Unshare(unix.CLONE_NEWNET)
+		runtime.LockOSThread()
+		home, err := os.Open("/proc/thread-self/ns/net")
+		if err == nil {
+			defer home.Close()
+			err = unix.Unshare(unix.CLONE_NEWNET)
+		}
 		n.Path = fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid(), unix.Gettid())
 		made <- err
 		for call := range n.calls {
 			call()
 		}
+		// The thread must not end: programs that it has started, for this test or an outer one, would be killed (Pdeathsig).
+		if err := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); err != nil {
+			panic(fmt.Sprintf("leaving a network namespace: %v", err))
+		}
+		runtime.UnlockOSThread()
 	}()
 	if err := <-made; err != nil {
 		t.Fatalf("making a network namespace: %v", err)
