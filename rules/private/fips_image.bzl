@@ -18,7 +18,7 @@ def _image_labels(title, version, upstream, others):
         "org.opencontainers.image.title": title,
         "org.opencontainers.image.version": version,
     }
-    if not upstream["revision"].startswith("h1:"):
+    if upstream["revision"] and not upstream["revision"].startswith("h1:"):
         labels["org.opencontainers.image.revision"] = upstream["revision"]
     return labels
 
