@@ -12,6 +12,26 @@ visibility(["//rules/...", "//tests/starlark/..."])
 _LOCK = "//toolchains/go:sdks.lock.bzl"
 _URL = "{proxy}/golang.org/toolchain/@v/v0.0.1-go{version}.linux-amd64.zip"
 _PREFIX = "golang.org/toolchain@v0.0.1-go{version}.linux-amd64"
+_BUILD = """package(default_visibility = ["//visibility:public"])
+
+exports_files(["ROOT"] + glob(["bin/*"]))
+
+# Folders, not the 15,000 files in them.
+filegroup(
+    name = "sdk",
+    srcs = glob(["*"], exclude_directories = 0),
+)
+
+filegroup(
+    name = "boringcrypto",
+    srcs = glob(["src/crypto/internal/boring/syso/*.syso"]),
+)
+
+filegroup(
+    name = "fips140",
+    srcs = glob(["lib/fips140/*"]),
+)
+"""
 _SYSO = "src/crypto/internal/boring/syso/goboringcrypto_linux_{arch}.syso"
 
 def go_proxies(goproxy):
@@ -61,7 +81,7 @@ def _boring_sdk_impl(rctx):
     if restored.return_code != 0:
         fail("Go {}: restoring executable bits and go.mod files failed: {}".format(version, restored.stderr))
     rctx.file("ROOT")
-    rctx.file("BUILD.bazel", 'exports_files(["ROOT"] + glob(["bin/*"]))\n\nfilegroup(\n    name = "sdk",\n    srcs = glob(["**"]),\n    visibility = ["//visibility:public"],\n)\n')
+    rctx.file("BUILD.bazel", _BUILD)
 
 _boring_sdk = repository_rule(
     implementation = _boring_sdk_impl,

@@ -103,7 +103,6 @@ func interpreted(b []byte) []byte {
 
 func TestBinaryVerdicts(t *testing.T) {
 	good := func(t *testing.T) string { return fixture.Build(t, boringTLS()) }
-	// What needs no TLS is built without: it compiles a tenth of the packages.
 	tests := []struct {
 		name string
 		file func(t *testing.T) string
@@ -130,7 +129,7 @@ func TestBinaryVerdicts(t *testing.T) {
 			return fixture.Build(t, fixture.Program{Source: "hello", Boring: true, Cgo: true})
 		}},
 		{name: "no cryptography, C", mode: "none", file: func(t *testing.T) string {
-			return fixture.C(t, "#include <unistd.h>\nint main(void) { pause(); return 0; }\n")
+			return fixture.Build(t, fixture.Program{Source: "pause.c"})
 		}},
 		{name: "native snapshot", mode: "native", file: func(t *testing.T) string {
 			return fixture.Build(t, fixture.Program{Source: "nopolicy", GOFIPS140: "v1.0.0-c2097c7c"})
@@ -143,7 +142,7 @@ func TestBinaryVerdicts(t *testing.T) {
 			return fixture.Build(t, fixture.Program{Source: "nopolicy", Boring: true})
 		}},
 		{name: "tag only", mode: "boring", fails: []string{"B02", "B07", "B13"}, says: "measured plain", file: func(t *testing.T) string {
-			return fixture.Build(t, fixture.Program{Source: "nopolicy", Tags: "boringcrypto_is_no_switch,boringcrypto"})
+			return fixture.Build(t, fixture.Program{Source: "nopolicy", Tags: "boringcrypto"})
 		}},
 		{name: "plain Go", mode: "boring", fails: []string{"B02", "B07"}, says: "measured plain", file: func(t *testing.T) string {
 			return fixture.Build(t, fixture.Program{Source: "nopolicy"})
@@ -229,14 +228,10 @@ func TestBinaryVerdicts(t *testing.T) {
 			return fixture.Build(t, fixture.Program{Source: "hash", Boring: true, Arch: "arm64"})
 		}},
 		{name: "C with AES", mode: "none", fails: []string{"B02", "B16"}, says: "measured plain", file: func(t *testing.T) string {
-			return fixture.C(t, `volatile const unsigned char sbox[] = {0x63,0x7c,0x77,0x7b,0xf2,0x6b,0x6f,0xc5,0x30,0x01,0x67,0x2b,0xfe,0xd7,0xab,0x76};
-int main(int n, char **v) { (void)v; return sbox[n]; }
-`)
+			return fixture.Build(t, fixture.Program{Source: "aes.c"})
 		}},
 		{name: "C that dlopens OpenSSL", mode: "none", fails: []string{"B02", "B16"}, says: "measured plain", file: func(t *testing.T) string {
-			return fixture.C(t, `volatile const char name[] = "libcrypto.so.3";
-int main(int n, char **v) { (void)v; return name[n]; }
-`)
+			return fixture.Build(t, fixture.Program{Source: "dlopen.c"})
 		}},
 		{name: "packed", mode: "boring", fails: []string{"B01"}, says: "packed", file: func(t *testing.T) string {
 			return fixture.Pack(t, good(t))
