@@ -31,6 +31,7 @@ def verified_program(ctx, linked, mode):
     args = ctx.actions.args()
     args.add("binary").add("--mode", mode)
     args.add("--policy", ctx.file._policy).add("--artifact", "{}/{}".format(ctx.attr.component, ctx.label.name))
+    args.add("--release", ctx.attr.version)
     args.add("--output", "json").add("--output-file", verdict).add(linked)
     ctx.actions.run(
         executable = ctx.executable._fipscheck,

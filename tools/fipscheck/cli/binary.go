@@ -38,6 +38,7 @@ func binaryCommand(o *options) *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&o.mode, "mode", "", "required mode: boring, native or none; default accepts each of them")
 	f.StringVar(&o.artifact, "artifact", "", "the file's `name` in the policy; default is the path")
+	f.StringVar(&o.release, "release", "", "the program's `version`, for the report")
 	f.BoolVar(&o.probe, "probe", false, "B19: also start the program once with GODEBUG=fips140=on; it must be for this machine and is run as you")
 	return c
 }
@@ -69,6 +70,7 @@ func (o *options) program(name string) (report.Artifact, error) {
 		artifact = name
 	}
 	a, err := o.judge(artifact, name, measure.Mode(o.mode), b)
+	a.Release = o.release
 	if err == nil {
 		o.addProbe(&a, name)
 	}

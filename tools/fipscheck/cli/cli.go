@@ -55,6 +55,7 @@ type options struct {
 	all      bool
 	policy   string
 	artifact string
+	release  string
 	date     string
 	sdk      string
 	probe    bool
@@ -144,6 +145,11 @@ func (o *options) finish(r *report.Report) error {
 	}
 	if o.file != "" {
 		if err := r.Text(o.stderr, terminal(o.stderr), false); err != nil {
+			return err
+		}
+	}
+	if o.rules != nil {
+		if _, err := io.WriteString(o.stderr, o.rules.Proposal()); err != nil {
 			return err
 		}
 	}

@@ -34,11 +34,16 @@ type Policy struct {
 	// Exceptions excuse failures of checks with severity HIGH.
 	Exceptions []checks.Exception `yaml:"exceptions"`
 
-	file string
-	used []use
+	file  string
+	used  []use
+	lines []lines
+	open  []open
 }
 
 type use struct{ artifacts, paths []bool }
+
+// open is a failure that could be excused and is not.
+type open struct{ artifact, check, subject string }
 
 // Certificate is what was read at the CMVP.
 type Certificate struct {
@@ -82,6 +87,9 @@ func Read(r io.Reader) (*Policy, error) {
 		return nil, errors.New("more than one YAML document")
 	}
 	if err := p.validate(); err != nil {
+		return nil, err
+	}
+	if p.lines, err = linesOf(b, p.Exceptions); err != nil {
 		return nil, err
 	}
 	for _, e := range p.Exceptions {
@@ -191,12 +199,17 @@ func (p *Policy) Apply(artifact string, findings []checks.Finding, day time.Time
 			f.Status, f.Exception = checks.Excepted, e
 		}
 		if !applied && e.Artifacts[named] == artifact {
+			what := "the name"
+			if len(e.Artifacts) == 1 {
+				what = "the exception"
+			}
 			extra = append(extra, checks.Finding{
 				Check: e.Check, Severity: checks.High, Status: checks.Fail, Subject: strings.Join(e.Paths, " "),
-				Message: fmt.Sprintf("exception %d of the policy names this artifact and excuses nothing: remove it", i+1),
+				Message: fmt.Sprintf("%s: an exception names %s and excuses nothing there: remove %s", p.at(p.lines[i].artifacts[named]), artifact, what),
 			})
 		}
 	}
+	p.undecided(artifact, findings)
 	return append(findings, extra...)
 }
 
@@ -221,31 +234,38 @@ func (p *Policy) Replay(artifact string, findings []checks.Finding) {
 	}
 }
 
-// Unused returns a failure for each entry that excused nothing in the artifacts
+// Unused returns a failure for each line that excused nothing in the artifacts
 // that were judged. An exception for artifacts that were not all judged says
 // nothing yet about its paths.
 func (p *Policy) Unused(judged []string) []checks.Finding {
 	var l []checks.Finding
 	for i, e := range p.Exceptions {
-		var idle []string
-		all := true
+		idle := func(line int, what string) {
+			l = append(l, checks.Finding{
+				Check: e.Check, Severity: checks.High, Status: checks.Fail,
+				Message: fmt.Sprintf("%s: %s excuses nothing: remove it", p.at(line), what),
+			})
+		}
+		all, used := true, false
+		var names []int
 		for k, u := range p.used[i].artifacts {
 			known := slices.ContainsFunc(judged, func(a string) bool { return glob(e.Artifacts[k], a) })
-			all = all && known
+			all, used = all && known, used || u
 			if known && !u {
-				idle = append(idle, "artifact "+e.Artifacts[k])
+				names = append(names, k)
 			}
+		}
+		if all && !used {
+			idle(p.lines[i].start, fmt.Sprintf("the exception from %s for %s", e.Check, strings.Join(e.Artifacts, ", ")))
+			continue
+		}
+		for _, k := range names {
+			idle(p.lines[i].artifacts[k], "artifact "+e.Artifacts[k])
 		}
 		for k, u := range p.used[i].paths {
 			if all && !u {
-				idle = append(idle, "path "+e.Paths[k])
+				idle(p.lines[i].paths[k], "path "+e.Paths[k])
 			}
-		}
-		if len(idle) > 0 {
-			l = append(l, checks.Finding{
-				Check: e.Check, Severity: checks.High, Status: checks.Fail,
-				Message: fmt.Sprintf("exception %d of the policy excuses nothing for %s: remove it", i+1, strings.Join(idle, ", ")),
-			})
 		}
 	}
 	return l

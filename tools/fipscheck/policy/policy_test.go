@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -110,6 +111,9 @@ func TestUnusedExceptionFails(t *testing.T) {
 	if len(got) != 1 || got[0].Status != checks.Fail || !strings.Contains(got[0].Message, "excuses nothing") {
 		t.Errorf("named and idle: %v", got)
 	}
+	if want := "policy:4: an exception names etcd/etcd"; !strings.Contains(got[0].Message, want) {
+		t.Errorf("%q does not say %q", got[0].Message, want)
+	}
 	if got := p.Apply("calico/node", nil, day("2026-12-31")); len(got) != 0 {
 		t.Errorf("a glob is judged when all is known: %v", got)
 	}
@@ -118,8 +122,46 @@ func TestUnusedExceptionFails(t *testing.T) {
 		t.Errorf("judged before all artifacts are known: %v", got)
 	}
 	unused := p.Unused([]string{"etcd/etcd", "calico/node"})
-	if len(unused) != 1 || !strings.Contains(unused[0].Message, "artifact calico/*") || !strings.Contains(unused[0].Message, "blowfish") || strings.Contains(unused[0].Message, "bcrypt") {
-		t.Errorf("unused: %v", unused)
+	var said []string
+	for _, f := range unused {
+		said = append(said, f.Message)
+	}
+	if want := []string{"policy:4: artifact calico/* excuses nothing: remove it", "policy:5: path golang.org/x/crypto/blowfish excuses nothing: remove it"}; !slices.Equal(said, want) {
+		t.Errorf("unused: %q", said)
+	}
+	idle := load(t, exception).Unused([]string{"etcd/etcd", "calico/node"})
+	if len(idle) != 1 || idle[0].Message != "policy:3: the exception from B17 for etcd/etcd, calico/* excuses nothing: remove it" {
+		t.Errorf("idle: %v", idle)
+	}
+}
+
+// What nobody decided yet is answered with the lines that a decision needs;
+// they are refused until a person has filled them in.
+func TestProposal(t *testing.T) {
+	blocked := fail("B17", "crypto/dsa")
+	p := load(t, exception)
+	p.Apply("etcd/etcd", []checks.Finding{fail("B17", "crypto/dsa"), fail("B17", "golang.org/x/crypto/bcrypt"), fail("B14", "")}, day("2026-12-31"))
+	p.Apply("aaa/aaa", []checks.Finding{fail("B17", "golang.org/x/crypto/ssh"), fail("B17", "crypto/dsa")}, day("2026-12-31"))
+	p.Apply("plain/plain", []checks.Finding{blocked, fail("B02", "")}, day("2026-12-31"))
+	got := p.Proposal()
+	for _, want := range []string{
+		"to ship aaa/aaa all the same, decide it and add before line 3:\n  - check: B17\n    artifacts: [aaa/aaa]\n    paths:\n      - golang.org/x/crypto/ssh\n      - crypto/dsa\n    owner:",
+		"to ship etcd/etcd all the same, decide it and add at the end:\n  - check: B14\n    artifacts: [etcd/etcd]\n    owner:",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("not said: %q in\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "plain/plain") || strings.Contains(got, "bcrypt") {
+		t.Errorf("proposes what no exception can excuse, or what has one:\n%s", got)
+	}
+	_, lines, _ := strings.Cut(got, ":\n")
+	entry, _, _ := strings.Cut(lines, "\n:")
+	if _, err := policy.Read(strings.NewReader("version: 1\nexceptions:\n" + entry)); err == nil || !strings.Contains(err.Error(), "owner and a reason") {
+		t.Errorf("as proposed: %v", err)
+	}
+	if got := load(t, exception).Proposal(); got != "" {
+		t.Errorf("nothing was refused: %q", got)
 	}
 }
 

@@ -50,6 +50,8 @@ type Artifact struct {
 	// Name is what the policy calls it.
 	Name string `json:"name"`
 	Kind string `json:"kind"`
+	// Release is the version that the build calls it by; a claim.
+	Release string `json:"release,omitempty"`
 	// Parent is the name of the image that the artifact is in.
 	Parent string `json:"parent,omitempty"`
 	// File is where it was read: a path, or a path in the image.
