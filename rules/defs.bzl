@@ -8,10 +8,10 @@ load("//rules/private:fips_go_binary.bzl", _fips_go_binary = "fips_go_binary")
 load("//rules/private:fips_image.bzl", _fips_image = "fips_image")
 load("//rules/private:image_layer.bzl", _image_layer = "image_layer")
 load("//rules/private:image_set.bzl", _image_bundle = "image_bundle", _image_digests = "image_digests", _image_push_all = "image_push_all")
-load("//rules/private:image_verdict.bzl", _fips_report = "fips_report")
 load("//rules/private:providers.bzl", _FipsBinaryInfo = "FipsBinaryInfo")
 load("//rules/private:tool.bzl", _tool = "tool")
 load("//rules/private:tool_test.bzl", "tool_test")
+load("//rules/private:verified_image.bzl", _fips_report = "fips_report")
 
 # What may be shipped although a check fails, by whom and until when.
 _FIPS_POLICY = Label("//tests/fips:policy.yaml")

@@ -3,9 +3,9 @@
 load("@rules_oci//oci:defs.bzl", "oci_image", "oci_load", "oci_push")
 load(":image_layer.bzl", "image_layer")
 load(":image_layers.bzl", "image_layers")
-load(":image_verdict.bzl", "image_verdict")
 load(":repository.bzl", "repository_file")
 load(":tool_test.bzl", "tool_test")
+load(":verified_image.bzl", "verified_digest", "verified_image")
 
 visibility(["//rules/..."])
 
@@ -40,9 +40,9 @@ def fips_image(
         **kwargs):
     """An image of programs that were proven, and what belongs beside it.
 
-    Makes :<name>, the OCI layout; :<name>.digest; :<name>_layer, the programs, for images that share them; :<name>_fips,
-    the verdict on every file in it; :load and :push, for `bazel run`; :<name>_test, which compares configuration and paths
-    with `contents`. So there is one image a folder, and it is called like the folder.
+    Makes :<name>, the OCI layout, which fails to build unless fipscheck passes on every file in it; :<name>.digest;
+    :<name>_layer, the programs, for images that share them; :load and :push, for `bazel run`; :<name>_test, which compares
+    configuration and paths with `contents`. So there is one image a folder, and it is called like the folder.
 
     Args:
       name: target name.
@@ -81,7 +81,7 @@ def fips_image(
         **common
     )
     oci_image(
-        name = name,
+        name = name + "_layout",
         architecture = select({
             "@platforms//cpu:aarch64": "arm64",
             "@platforms//cpu:x86_64": "amd64",
@@ -90,14 +90,21 @@ def fips_image(
         labels = _image_labels(title, version, upstream, others),
         os = "linux",
         tars = [":{}_layers".format(name)],
-        visibility = visibility,
+        visibility = ["//visibility:private"],
         **(kwargs | common)
     )
-    image_verdict(
-        name = name + "_fips",
-        image = ":" + name,
+    verified_image(
+        name = name,
+        image = ":{}_layout".format(name),
         layers = layers,
         title = title,
+        visibility = visibility,
+        **common
+    )
+    verified_digest(
+        name = name + ".digest",
+        digest = ":{}_layout.digest".format(name),
+        image = ":" + name,
         visibility = visibility,
         **common
     )

@@ -1,4 +1,4 @@
-"""Verdicts on images, and the report on all of them."""
+"""Images with their verdict, and the report on all of them."""
 
 load(":providers.bzl", "FipsBinaryInfo", "FipsImageInfo", "ImageLayerInfo")
 load(":transitions.bzl", "tool_transition")
@@ -11,17 +11,17 @@ _FIPSCHECK = {
     "_policy": attr.label(default = "//tests/fips:policy.yaml", allow_single_file = True, doc = "What may be excused."),
 }
 
-def _image_verdict_impl(ctx):
+def _verified_image_impl(ctx):
     image = ctx.attr.image[DefaultInfo]
     layouts = image.files.to_list()
     if len(layouts) != 1 or not layouts[0].is_directory:
-        fail("{}: {} is not the OCI layout of an image. Name a target of fips_image.".format(ctx.label, ctx.attr.image.label))
+        fail("{}: {} is not the OCI layout of an image. Name a target of oci_image.".format(ctx.label, ctx.attr.image.label))
     verdicts = depset(transitive = [
         target[ImageLayerInfo].verdicts
         for target in ctx.attr.layers
         if ImageLayerInfo in target
     ])
-    verdict = ctx.actions.declare_file(ctx.label.name + ".json")
+    verdict = ctx.actions.declare_file(ctx.label.name + ".fips.json")
     args = ctx.actions.args()
     args.add("image").add("--policy", ctx.file._policy).add("--artifact", "images/" + ctx.attr.title)
     args.add_all(verdicts, before_each = "--verdicts")
@@ -37,14 +37,15 @@ def _image_verdict_impl(ctx):
         progress_message = "Proving the FIPS status of every file in %{label}",
     )
     return [
-        DefaultInfo(files = depset([verdict])),
-        OutputGroupInfo(_validation = depset([verdict])),
+        DefaultInfo(files = image.files, runfiles = image.default_runfiles),
+        # Whoever builds the image, or anything that depends on it, has it judged.
+        OutputGroupInfo(fips_verdict = depset([verdict]), _validation = depset([verdict])),
         FipsImageInfo(verdicts = depset([verdict], transitive = [verdicts])),
     ]
 
-image_verdict = rule(
-    implementation = _image_verdict_impl,
-    doc = "Writes <name>.json, fipscheck's report on an image; fails unless every file of every layer passes.",
+verified_image = rule(
+    implementation = _verified_image_impl,
+    doc = "The image, which fails to build unless every file of every layer passes fipscheck.",
     attrs = _FIPSCHECK | {
         "image": attr.label(mandatory = True, doc = "OCI layout."),
         "layers": attr.label_list(allow_files = True, doc = "The image's layers: they know the verdicts on their programs."),
@@ -52,10 +53,22 @@ image_verdict = rule(
     },
 )
 
+def _verified_digest_impl(ctx):
+    return [DefaultInfo(files = depset([ctx.file.digest]))]
+
+verified_digest = rule(
+    implementation = _verified_digest_impl,
+    doc = "The digest of an image, which fails to build where the image does.",
+    attrs = {
+        "digest": attr.label(mandatory = True, allow_single_file = True, doc = "File with the digest of the layout."),
+        "image": attr.label(mandatory = True, providers = [FipsImageInfo], doc = "Target of verified_image."),
+    },
+)
+
 def _fips_report_impl(ctx):
     verdicts = depset(
         [target[FipsBinaryInfo].verdict for target in ctx.attr.binaries],
-        transitive = [target[FipsImageInfo].verdicts for target in ctx.attr.verdicts],
+        transitive = [target[FipsImageInfo].verdicts for target in ctx.attr.images],
     )
     outputs = []
     for format, extension in {"html": ".html", "in-toto": ".intoto.json", "json": ".json"}.items():
@@ -78,6 +91,6 @@ fips_report = rule(
     doc = "One report on all images and programs: a page for people, JSON, and an in-toto statement. Fails on exceptions that excuse nothing.",
     attrs = _FIPSCHECK | {
         "binaries": attr.label_list(providers = [FipsBinaryInfo], doc = "Programs that are in no image."),
-        "verdicts": attr.label_list(mandatory = True, providers = [FipsImageInfo], doc = "Targets <image>_fips of fips_image."),
+        "images": attr.label_list(mandatory = True, providers = [FipsImageInfo], doc = "Targets of fips_image."),
     },
 )
