@@ -2,6 +2,7 @@
 // compiler, build tags and link flags, in one run:
 //
 //	go run ./tests/bench etcd runc
+//	go run ./tests/bench fipscheck PATH...
 //
 // Everything is cold but the set-up: neither side has a build cache, both have their sources. For each component it
 // prints the seconds of fetching (Bazel), of both builds, their ratio, and of a build with nothing to do.
@@ -36,6 +37,7 @@ func main() {
 			return run(cmd.Context(), components)
 		},
 	}
+	cmd.AddCommand(fipscheckCommand())
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := cmd.ExecuteContext(ctx); err != nil {
