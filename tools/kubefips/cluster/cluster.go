@@ -1,0 +1,250 @@
+// Package cluster runs a Kubernetes cluster of two nodes on this machine, out of the images and charts of this tree alone.
+package cluster
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sync/errgroup"
+
+	"kubefips.internal/tools/pki"
+)
+
+// Artifacts are what a cluster is made of.
+type Artifacts struct {
+	Images map[string]string // name -> OCI layout; those of Needed, and of whatever is to run
+	Charts map[string]string // name -> packed chart: flannel and coredns
+	Helm   string
+}
+
+// Needed are the names of the images that every cluster needs.
+var Needed = []string{
+	"cni-plugins", "coredns", "etcd", "flannel", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "pause", "runtime",
+}
+
+// A Cluster runs within a rack; see Rack.
+type Cluster struct {
+	dir        string
+	artifacts  Artifacts
+	progress   func(string)
+	references map[string]string
+	ca         *pki.CA
+	admin      pki.Leaf
+	nodes      map[string]*exec.Cmd
+}
+
+// New describes a cluster whose files are in dir, which should be empty.
+func New(dir string, artifacts Artifacts, progress func(string)) *Cluster {
+	return &Cluster{dir: dir, artifacts: artifacts, progress: progress, references: map[string]string{}, nodes: map[string]*exec.Cmd{}}
+}
+
+// Kubeconfig is the file with which an administrator reaches the cluster from within the rack.
+func (c *Cluster) Kubeconfig() string { return filepath.Join(c.dir, "admin.kubeconfig") }
+
+// Reference returns what a pod calls an image.
+func (c *Cluster) Reference(image string) string { return c.references[image] }
+
+// Up starts the cluster, and returns when all nodes are ready and the cluster's names resolve.
+func (c *Cluster) Up(ctx context.Context) error {
+	for _, name := range Needed {
+		if c.artifacts.Images[name] == "" {
+			return fmt.Errorf("no image %s was given", name)
+		}
+	}
+	for name, dir := range c.artifacts.Images {
+		var err error
+		if c.references[name], err = reference(name, dir); err != nil {
+			return err
+		}
+	}
+	c.progress("unpacking the programs of the nodes")
+	if err := unpack(c.artifacts.Images["runtime"], c.dir); err != nil {
+		return err
+	}
+	c.progress("making certificates and configuration")
+	if err := c.configure(); err != nil {
+		return err
+	}
+	if err := serveRegistry(c.ca, c.artifacts.Images); err != nil {
+		return err
+	}
+	c.progress("starting the nodes")
+	for name := range addresses {
+		if err := c.StartNode(name); err != nil {
+			return err
+		}
+	}
+	c.progress("waiting for the apiserver")
+	if err := c.eventually(ctx, func() error {
+		_, err := c.Kubectl(ctx, "get", "--raw", "/readyz")
+		return err
+	}); err != nil {
+		return err
+	}
+	c.progress("installing the network and the names of services")
+	group, ctx := errgroup.WithContext(ctx)
+	for _, chart := range []string{"flannel", "coredns"} {
+		group.Go(func() error { return c.Install(ctx, chart, "kube-system") })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return nil
+}
+
+// WaitReady waits until all nodes and all deployments of kube-system are there.
+func (c *Cluster) WaitReady(ctx context.Context) error {
+	c.progress("waiting for the nodes and the cluster's own pods")
+	return c.eventually(ctx, func() error {
+		for name := range addresses {
+			if _, err := c.Kubectl(ctx, "wait", "--for=condition=Ready", "--timeout=5s", "node/"+name); err != nil {
+				return err
+			}
+		}
+		if _, err := c.Kubectl(ctx, "--namespace=kube-system", "wait", "--for=condition=Available", "--timeout=5s", "deployment", "--all"); err != nil {
+			return err
+		}
+		return nil
+	})
+}
+
+// eventually calls try until it succeeds or the context ends; then it says what failed last.
+func (c *Cluster) eventually(ctx context.Context, try func() error) error {
+	for {
+		err := try()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// Install installs a chart, or upgrades it.
+func (c *Cluster) Install(ctx context.Context, chart, namespace string, arguments ...string) error {
+	file := c.artifacts.Charts[chart]
+	if file == "" {
+		return fmt.Errorf("no chart %s was given", chart)
+	}
+	_, err := c.run(ctx, c.artifacts.Helm, append([]string{"upgrade", "--install", chart, file, "--create-namespace", "--namespace=" + namespace,
+		"--kubeconfig=" + c.Kubeconfig(), "--set=registry=" + Registry}, arguments...)...)
+	return err
+}
+
+// Kubectl runs kubectl as an administrator and returns what it printed.
+func (c *Cluster) Kubectl(ctx context.Context, arguments ...string) (string, error) {
+	return c.run(ctx, filepath.Join(c.dir, "usr/local/bin/kubectl"),
+		append([]string{"--kubeconfig=" + c.Kubeconfig(), "--cache-dir=" + filepath.Join(c.dir, "kubectl")}, arguments...)...)
+}
+
+func (c *Cluster) run(ctx context.Context, name string, arguments ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, name, arguments...)
+	cmd.Env = append(os.Environ(), "HOME="+c.dir)
+	cmd.WaitDelay = time.Second
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%s %s: %w\n%s", filepath.Base(name), strings.Join(arguments, " "), err, out)
+	}
+	return string(out), err
+}
+
+// StartNode starts a node; after KillNode, with the files that it had.
+func (c *Cluster) StartNode(name string) error {
+	env, err := json.Marshal(node{
+		Name:    name,
+		Address: addresses[name],
+		Dir:     filepath.Join(c.dir, name),
+		Usr:     filepath.Join(c.dir, "usr/local"),
+		Cgroup:  cgroupOf(c.dir) + "/" + name,
+	})
+	if err != nil {
+		return err
+	}
+	log, err := os.OpenFile(filepath.Join(c.dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = []string{role + "=" + roleJoin, nodeEnv + "=" + string(env), "PATH=" + os.Getenv("PATH")}
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: isolated}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("starting node %s: %w", name, err)
+	}
+	c.nodes[name] = cmd
+	return plug(name, cmd.Process.Pid)
+}
+
+// KillNode ends all processes of a node at once, as a loss of power does.
+func (c *Cluster) KillNode(name string) error {
+	cmd := c.nodes[name]
+	if err := cmd.Process.Kill(); err != nil {
+		return fmt.Errorf("killing node %s: %w", name, err)
+	}
+	cmd.Wait() // it says that the process was killed
+	// The kernel takes the link away a little later than the process.
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		link, err := netlink.LinkByName(name)
+		if errors.As(err, &netlink.LinkNotFoundError{}) {
+			return nil
+		}
+		if err == nil && time.Now().After(end) {
+			return fmt.Errorf("killing node %s: link %s is still there", name, link.Attrs().Name)
+		}
+	}
+}
+
+// Cut takes a node from the network, or with false gives it back.
+func (c *Cluster) Cut(name string, cut bool) error {
+	link, err := netlink.LinkByName(name)
+	if err == nil && cut {
+		err = netlink.LinkSetDown(link)
+	} else if err == nil {
+		err = netlink.LinkSetUp(link)
+	}
+	if err != nil {
+		return fmt.Errorf("link of node %s: %w", name, err)
+	}
+	return nil
+}
+
+// Dir returns the folder that a node has as path.
+func (c *Cluster) Dir(node, path string) string { return filepath.Join(c.dir, node, path) }
+
+// Nodes returns the names of the nodes, sorted.
+func (c *Cluster) Nodes() []string {
+	names := slices.Collect(func(yield func(string) bool) {
+		for name := range addresses {
+			if !yield(name) {
+				return
+			}
+		}
+	})
+	slices.Sort(names)
+	return names
+}
+
+// Pid returns process 1 of a node, as the rack numbers it.
+func (c *Cluster) Pid(node string) int { return c.nodes[node].Process.Pid }
+
+// Remove removes what a cluster whose rack has ended left behind.
+func Remove(dir string) error {
+	return errors.Join(removeCgroup(cgroupOf(dir)), os.RemoveAll(dir))
+}
+
+func cgroupOf(dir string) string { return fmt.Sprintf("kubefips-%.8x", sha256.Sum256([]byte(dir))) }
