@@ -1,12 +1,14 @@
 """A build that would silently lose BoringCrypto has to fail at analysis, and to say how to mend it."""
 
 load("@bazel_skylib//lib:unittest.bzl", "analysistest", "asserts")
+load("//rules/private:fips_cc_binary.bzl", "fips_cc_binary")
 load("//rules/private:fips_go_binary.bzl", "fips_go_binary")
 
 _PLATFORMS = "//command_line_option:platforms"
 
 # What is wrong -> (settings, what the message has to say).
 _WRONG = {
+    "go_as_c": ({}, "is a Go program, which has to be compiled with BoringCrypto"),
     "missing_cc_toolchain": ({_PLATFORMS: str(Label(":no_cc_toolchain"))}, "no C++ toolchain resolves"),
     "msan": ({str(Label("@rules_go//go/config:msan")): True}, "go/config:msan makes Go compile its own crypto"),
     "platform_without_cgo": ({_PLATFORMS: str(Label(":no_cgo"))}, "cgo is off on the target platform"),
@@ -25,6 +27,7 @@ def _message_test(settings, message):
 
     return analysistest.make(_impl, config_settings = settings, expect_failure = True)
 
+go_as_c_fails_test = _message_test(*_WRONG["go_as_c"])
 missing_cc_toolchain_fails_test = _message_test(*_WRONG["missing_cc_toolchain"])
 msan_fails_test = _message_test(*_WRONG["msan"])
 platform_without_cgo_fails_test = _message_test(*_WRONG["platform_without_cgo"])
@@ -54,7 +57,7 @@ def fails_closed_tests(name, binary, linked):
     for test, rule in tests.items():
         rule(name = test, size = "small", target_under_test = binary)
 
-    # The one wrong use that is no setting needs a target of its own, which only its test may build.
+    # Wrong uses that are no settings need targets of their own, which only their tests may build.
     unlocked = name + "_unlocked_sdk"
     fips_go_binary(
         name = unlocked,
@@ -65,4 +68,13 @@ def fails_closed_tests(name, binary, linked):
         version = "v0.0.0",
     )
     unlocked_sdk_fails_test(name = "unlocked_sdk_fails_test", size = "small", target_under_test = unlocked)
-    native.test_suite(name = name, tests = tests.keys() + ["unlocked_sdk_fails_test"])
+    go_as_c = name + "_go_as_c"
+    fips_cc_binary(
+        name = go_as_c,
+        component = "none",
+        linked = linked,
+        tags = ["manual"],
+        version = "v0.0.0",
+    )
+    go_as_c_fails_test(name = "go_as_c_fails_test", size = "small", target_under_test = go_as_c)
+    native.test_suite(name = name, tests = tests.keys() + ["unlocked_sdk_fails_test", "go_as_c_fails_test"])
