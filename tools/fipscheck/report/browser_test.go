@@ -21,6 +21,9 @@ f.onload = () => {
   const d = f.contentDocument, w = d.documentElement;
   const rows = () => [...d.querySelectorAll(".matrix tbody tr")].filter(r => !r.hidden).length;
   const all = rows();
+  d.getElementById("inner").click();
+  const inner = rows();
+  d.getElementById("inner").click();
   d.getElementById("bad").click();
   const bad = rows();
   d.getElementById("bad").click();
@@ -29,7 +32,7 @@ f.onload = () => {
   const filtered = rows();
   for (const e of d.querySelectorAll("details")) e.open = true;
   f.contentWindow.location.hash = "B03";
-  out.textContent = "overflow=" + (w.scrollWidth - w.clientWidth) + " all=" + all + " bad=" + bad + " filtered=" + filtered
+  out.textContent = "overflow=" + (w.scrollWidth - w.clientWidth) + " all=" + all + " inner=" + inner + " bad=" + bad + " filtered=" + filtered
     + " sticky=" + getComputedStyle(d.querySelector(".matrix tbody th")).position + " verdict=" + d.getElementById("verdict").textContent;
 };
 </script>`
@@ -52,6 +55,12 @@ func TestPageInABrowser(t *testing.T) {
 		}
 		r.Artifacts = append(r.Artifacts, report.Artifact{Name: name, Kind: report.Binary, Digest: "sha256:" + strings.Repeat("0", 64), Findings: []checks.Finding{f}})
 	}
+	for i := range 10 {
+		r.Artifacts = append(r.Artifacts, report.Artifact{Name: fmt.Sprintf("images/x:/lib/%d.so", i), Kind: report.Binary, Parent: "images/x", Digest: fmt.Sprint(i)})
+	}
+	again := r.Artifacts[1]
+	again.Parent = "images/x"
+	r.Artifacts = append(r.Artifacts, again)
 	r.Judge()
 	for _, width := range []int{1400, 390} {
 		t.Run(fmt.Sprint(width), func(t *testing.T) {
@@ -76,7 +85,7 @@ func TestPageInABrowser(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", browser, err)
 			}
-			if want := "overflow=0 all=75 bad=15 filtered=60 sticky=sticky verdict=fail"; !strings.Contains(string(out), want) {
+			if want := "overflow=0 all=75 inner=86 bad=15 filtered=61 sticky=sticky verdict=fail"; !strings.Contains(string(out), want) {
 				t.Errorf("want %s in\n%s", want, out)
 			}
 		})

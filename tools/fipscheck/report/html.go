@@ -26,6 +26,9 @@ type row struct {
 	Artifact
 	ID    int
 	Label string
+	// Again is for a program of this report inside an image: its findings
+	// stand under the program.
+	Again bool
 	Cells []cell
 	Lines []checks.Finding
 }
@@ -51,14 +54,16 @@ type excused struct {
 
 type pageData struct {
 	*Report
-	Checks           []checks.Check
-	Passed, FailedN  int
-	Excused, Warned  int
-	Rows             []row
-	Linked           []linked
-	Exceptions       []excused
-	Modules          []boring.Module
-	CertificateTable map[string]boring.Certificate
+	Checks []checks.Check
+	// Programs, Others (images, folders, manifests) and Inner (files in them)
+	// are all artifacts.
+	Programs, Others, Inner  int
+	FailedN, Excused, Warned int
+	Rows                     []row
+	Linked                   []linked
+	Exceptions               []excused
+	Modules                  []boring.Module
+	CertificateTable         map[string]boring.Certificate
 }
 
 type sign struct {
@@ -81,17 +86,35 @@ func (r *Report) HTML(w io.Writer) error {
 	d := pageData{Report: r, Checks: checks.Catalogue, Modules: boring.Modules, CertificateTable: boring.Certificates}
 	components := map[string]map[string]*linkedPackage{}
 	uses := map[string]*excused{}
+	programs := map[string]int{}
 	for i, a := range r.Artifacts {
+		if a.Kind == Binary && a.Parent == "" && a.Digest != "" {
+			programs[a.Name+a.Digest] = i
+		}
+	}
+	for i, a := range r.Artifacts {
+		switch {
+		case a.Parent != "":
+			d.Inner++
+		case a.Kind == Binary:
+			d.Programs++
+		default:
+			d.Others++
+		}
 		if a.Verdict == Failed {
 			d.FailedN++
-		} else {
-			d.Passed++
 		}
 		rw := row{Artifact: a, ID: i, Label: a.Name}
+		if program, ok := programs[a.Name+a.Digest]; ok && a.Parent != "" {
+			rw.ID, rw.Again = program, true
+		}
 		for _, c := range checks.Catalogue {
 			rw.Cells = append(rw.Cells, cellFor(c, a.Findings))
 		}
 		for _, f := range a.Findings {
+			if rw.Again {
+				break
+			}
 			switch f.Status {
 			case checks.Excepted:
 				d.Excused++
