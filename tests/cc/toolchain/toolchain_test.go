@@ -1,13 +1,15 @@
-package cc_test
+package toolchain_test
 
 import (
 	"bytes"
 	"debug/elf"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/bazelbuild/rules_go/go/runfiles"
@@ -61,15 +63,24 @@ func TestProgramsAreStaticAndRun(t *testing.T) {
 	}
 }
 
-// Every action runs in the sandbox that this test runs in, so the programs above were compiled without these.
+// Every action runs in the sandbox that this test runs in, so the programs above were compiled without these. Bazel puts
+// an empty file or folder in their place, which root can open.
 func TestSandboxHidesTheHostsCompiler(t *testing.T) {
 	for _, path := range []string{"/usr/bin/gcc", "/usr/include", "/usr/lib/gcc"} {
-		file, err := os.Open(path)
-		if err == nil {
-			file.Close()
-			t.Errorf("%s can be read; see --sandbox_block_path in .bazelrc", path)
-		} else if !errors.Is(err, os.ErrNotExist) && !errors.Is(err, os.ErrPermission) {
+		content, err := os.ReadFile(path)
+		if errors.Is(err, syscall.EISDIR) {
+			var entries []os.DirEntry
+			entries, err = os.ReadDir(path)
+			for _, e := range entries {
+				content = append(content, e.Name()...)
+			}
+		}
+		switch {
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
+		case err != nil:
 			t.Errorf("%s: %v", path, err)
+		case len(content) > 0:
+			t.Errorf("%s can be read; see --sandbox_block_path in .bazelrc", path)
 		}
 	}
 }
