@@ -77,6 +77,7 @@ def _boring_sdk_impl(rctx):
         if got != want:
             fail("Go {}: the BoringCrypto object for {} has sha256 {}, but {} pins {}. This is not the module that was validated; nothing is compiled with it.".format(version, arch, got, _LOCK, want))
     rctx.delete("syso-check")
+
     # Not -execdir: find refuses it where PATH has a relative entry.
     restored = rctx.execute(["sh", "-c", "chmod +x bin/* pkg/tool/*/* && find . -name _go.mod -exec sh -c 'for file; do mv \"$file\" \"${file%_go.mod}go.mod\" || exit; done' sh {} +"])
     if restored.return_code != 0:
