@@ -10,11 +10,13 @@ def _chart_archive_impl(ctx):
     args = ctx.actions.args()
     args.add("chart").add("--name", ctx.attr.chart).add("--root", ctx.label.package)
     args.add("--digests", ctx.file.digests).add("--registry", ctx.attr._registry[BuildSettingInfo].value)
+    for target, path in ctx.attr.files.items():
+        args.add("--file", "{}={}".format(path, target[DefaultInfo].files.to_list()[0].path))
     args.add("--output", archive).add_all(ctx.files.srcs)
     ctx.actions.run(
         executable = ctx.executable._oci,
         arguments = [args],
-        inputs = ctx.files.srcs + [ctx.file.digests],
+        inputs = ctx.files.srcs + ctx.files.files + [ctx.file.digests],
         outputs = [archive],
         mnemonic = "Chart",
         progress_message = "Packing %{label}",
@@ -27,13 +29,14 @@ _chart_archive = rule(
     attrs = {
         "chart": attr.string(mandatory = True, doc = "Name of the chart."),
         "digests": attr.label(mandatory = True, allow_single_file = [".json"], doc = "Digests of its images."),
+        "files": attr.label_keyed_string_dict(allow_files = True, doc = "Files from elsewhere -> path in the chart."),
         "srcs": attr.label_list(mandatory = True, allow_files = True, doc = "Files of the chart."),
         "_oci": attr.label(default = "//tools/oci:tool", executable = True, cfg = "target", doc = "Packs."),
         "_registry": attr.label(default = "//images:registry", doc = "Registry that the images are pushed below."),
     },
 )
 
-def fips_chart(name, images, visibility = ["//visibility:public"], **kwargs):
+def fips_chart(name, images, files = {}, visibility = ["//visibility:public"], **kwargs):
     """A Helm chart, packed reproducibly; the folder that it stands in is its name and holds its files.
 
     Chart.yaml and values.yaml may say ${registry}, ${image:NAME} (name and digest) and ${version:NAME}; templates take
@@ -42,6 +45,7 @@ def fips_chart(name, images, visibility = ["//visibility:public"], **kwargs):
     Args:
       name: target name; the archive is <name>.tgz.
       images: list of names of images under //images that the chart may name.
+      files: dict of label -> path in the chart of files that stand elsewhere.
       visibility: of the chart.
       **kwargs: passed on to all targets (tags, testonly, ...).
     """
@@ -55,6 +59,7 @@ def fips_chart(name, images, visibility = ["//visibility:public"], **kwargs):
         name = name,
         chart = native.package_name().rpartition("/")[2],
         digests = ":{}_digests".format(name),
+        files = files,
         srcs = native.glob([
             "Chart.yaml",
             "templates/**",

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 
 func chartCommand() *cobra.Command {
 	var name, root, digests, output string
+	var elsewhere map[string]string
 	var values chart.Values
 	command := &cobra.Command{
 		Use:     "chart FILE...",
@@ -27,6 +29,7 @@ func chartCommand() *cobra.Command {
 			}
 			values.Images = images
 			files := map[string]string{}
+			maps.Copy(files, elsewhere)
 			for _, source := range sources {
 				inside, found := strings.CutPrefix(source, root+"/")
 				if !found {
@@ -40,6 +43,7 @@ func chartCommand() *cobra.Command {
 	flags := command.Flags()
 	flags.StringVar(&name, "name", "", "name of the chart, as in its Chart.yaml")
 	flags.StringVar(&root, "root", "", "folder of the chart")
+	flags.StringToStringVar(&elsewhere, "file", nil, "path in the chart=`file` that stands elsewhere; repeat for more")
 	flags.StringVar(&digests, "digests", "", "JSON `file` that `oci digests` wrote")
 	flags.StringVar(&values.Registry, "registry", "", "registry and path that the images are pushed below")
 	flags.StringVar(&output, "output", "", "the archive, .tgz")
