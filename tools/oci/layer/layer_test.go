@@ -168,6 +168,13 @@ func TestProgramsNeedAVerdictOnTheirBytes(t *testing.T) {
 	}
 }
 
+func TestForeignProgramsAreLeftToTheImagesVerdict(t *testing.T) {
+	entry := layer.Entry{Path: "/usr/sbin/p", Source: write(t, "\x7fELF and the rest"), Mode: "0755", Foreign: true}
+	if got := list(t, pack(t, layer.Spec{Compression: "gzip", Entries: []layer.Entry{entry}})); !strings.Contains(got, "-rwxr-xr-x 0:0 usr/sbin/p") {
+		t.Errorf("got:\n%s", got)
+	}
+}
+
 func TestWriteRefuses(t *testing.T) {
 	file := write(t, "content")
 	for name, test := range map[string]struct {
