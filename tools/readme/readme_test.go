@@ -31,7 +31,7 @@ func TestUpdate(t *testing.T) {
 | [cni](components/cni) | loopback | v1.9.0 | 1.25.12 | none | pass | 2.5 |
 | [etcd](components/etcd) | etcd | v3.7.3 | 1.26.10 | fips-20220613 | pass, 2 excepted | 26.1 |
 |  | etcdctl | v3.7.3 |  | boring | fail | 0.1 |
-| fipscheck | fipscheck | v0 |  | none | pass | 0.0 |
+| fipscheck | fipscheck | v0 |  | none | pass | <0.1 |
 
 ` + end + "\nafter\n"
 	if string(got) != want {

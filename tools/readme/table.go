@@ -60,13 +60,20 @@ func table(reportJSON []byte) ([]byte, error) {
 				link = fmt.Sprintf("[%s](components/%[1]s)", component)
 			}
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %.1f |\n", link, program, a.Release, goVersion(a.Evidence), cryptography(a), verdict(a), float64(a.Evidence.Size)/1e6)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", link, program, a.Release, goVersion(a.Evidence), cryptography(a), verdict(a), megabytes(a.Evidence.Size))
 		rows++
 	}
 	if rows == 0 {
 		return nil, errors.New("the report has no programs")
 	}
 	return b.Bytes(), nil
+}
+
+func megabytes(size int64) string {
+	if size < 50_000 {
+		return "<0.1"
+	}
+	return fmt.Sprintf("%.1f", float64(size)/1e6)
 }
 
 // goVersion is the release alone: go1.26.10 X:boringcrypto, as the go command
