@@ -2,41 +2,42 @@
 package artifacts
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/bazelbuild/rules_go/go/runfiles"
 
 	"kubefips.internal/tools/kubefips/cluster"
 )
 
-// charts are those that a cluster can be asked to install.
-var charts = []string{"coredns", "flannel", "metrics-server", "traefik"}
+// locations has name=runfile of each, separated by spaces; the linker sets it.
+var locations string
 
-// Find returns the artifacts, which are runfiles of this program. More images are named by the caller.
-func Find(images ...string) (a cluster.Artifacts, err error) {
-	a = cluster.Artifacts{Images: map[string]string{}, Charts: map[string]string{}}
-	for _, name := range append(images, cluster.Needed...) {
-		if a.Images[name], err = find("images/" + name + "/image"); err != nil {
-			return a, err
+// Find returns the artifacts, which are runfiles of this program.
+func Find() (cluster.Artifacts, error) {
+	a := cluster.Artifacts{Images: map[string]string{}, Charts: map[string]string{}}
+	if locations == "" {
+		return a, errors.New("this program has no images and charts; start it by Bazel, which builds them before")
+	}
+	for location := range strings.FieldsSeq(locations) {
+		name, runfile, _ := strings.Cut(location, "=")
+		file, err := runfiles.Rlocation(runfile)
+		if err == nil {
+			_, err = os.Stat(file)
+		}
+		if err != nil {
+			return a, fmt.Errorf("%s: %w", name, err)
+		}
+		switch kind, base, _ := strings.Cut(name, "/"); kind {
+		case "image":
+			a.Images[base] = file
+		case "chart":
+			a.Charts[base] = file
+		default:
+			a.Helm = file
 		}
 	}
-	for _, name := range charts {
-		if a.Charts[name], err = find("charts/" + name + "/chart.tgz"); err != nil {
-			return a, err
-		}
-	}
-	a.Helm, err = find("components/helm/helm")
-	return a, err
-}
-
-func find(path string) (string, error) {
-	file, err := runfiles.Rlocation("_main/" + path)
-	if err == nil {
-		_, err = os.Stat(file)
-	}
-	if err != nil {
-		return "", fmt.Errorf("%s: %w; start this program by Bazel, which builds that before", path, err)
-	}
-	return file, nil
+	return a, nil
 }

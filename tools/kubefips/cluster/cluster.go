@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -52,10 +53,13 @@ func New(dir string, artifacts Artifacts, progress func(string)) *Cluster {
 // Kubeconfig is the file with which an administrator reaches the cluster from within the rack.
 func (c *Cluster) Kubeconfig() string { return filepath.Join(c.dir, "admin.kubeconfig") }
 
+// Authority is the file with the certificate of the cluster's authority.
+func (c *Cluster) Authority() string { return c.ca.CertFile }
+
 // Reference returns what a pod calls an image.
 func (c *Cluster) Reference(image string) string { return c.references[image] }
 
-// Up starts the cluster, and returns when all nodes are ready and the cluster's names resolve.
+// Up starts the nodes, and installs the network and the cluster's DNS.
 func (c *Cluster) Up(ctx context.Context) error {
 	for _, name := range Needed {
 		if c.artifacts.Images[name] == "" {
@@ -97,10 +101,7 @@ func (c *Cluster) Up(ctx context.Context) error {
 	for _, chart := range []string{"flannel", "coredns"} {
 		group.Go(func() error { return c.Install(ctx, chart, "kube-system") })
 	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	return nil
+	return group.Wait()
 }
 
 // WaitReady waits until all nodes and all deployments of kube-system are there.
@@ -226,17 +227,12 @@ func (c *Cluster) Cut(name string, cut bool) error {
 // Dir returns the folder that a node has as path.
 func (c *Cluster) Dir(node, path string) string { return filepath.Join(c.dir, node, path) }
 
+// Address returns the address of a node.
+func Address(node string) string { return addresses[node] }
+
 // Nodes returns the names of the nodes, sorted.
 func (c *Cluster) Nodes() []string {
-	names := slices.Collect(func(yield func(string) bool) {
-		for name := range addresses {
-			if !yield(name) {
-				return
-			}
-		}
-	})
-	slices.Sort(names)
-	return names
+	return slices.Sorted(maps.Keys(addresses))
 }
 
 // Pid returns process 1 of a node, as the rack numbers it.

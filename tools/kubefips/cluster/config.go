@@ -224,6 +224,8 @@ var kubeletConfig = object{
 	"makeIPTablesUtilChains": false,
 	"serializeImagePulls":    false,
 	"syncFrequency":          "10s",
+	// A container that ended stays down no longer than a service of the node does.
+	"crashLoopBackOff": object{"maxContainerRestartPeriod": restartAfter.String()},
 	// The disk is the machine's, whose owner may fill it.
 	"evictionHard":                object{"memory.available": "100Mi", "nodefs.available": "200Mi", "imagefs.available": "200Mi", "nodefs.inodesFree": "1%"},
 	"imageGCHighThresholdPercent": 100,

@@ -2,7 +2,9 @@ package cluster
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -43,18 +45,18 @@ func runNode() error {
 
 // supervise starts the services, again whenever one ends, and reaps what others leave behind.
 func (n node) supervise() error {
-	running := map[int]int{} // process -> index in services
-	due := make([]time.Time, len(services))
+	running := map[int]int{}                // process -> index in services
+	due := make([]time.Time, len(services)) // of those that do not run
 	for {
 		for i, service := range services {
-			if due[i].IsZero() || time.Now().After(due[i]) {
-				pid, err := n.start(service, i)
-				if err != nil {
-					return err
-				}
-				running[pid] = i
-				due[i] = time.Now().Add(1<<63 - 1)
+			if due[i].After(time.Now()) || slices.Contains(slices.Collect(maps.Values(running)), i) {
+				continue
 			}
+			pid, err := n.start(service)
+			if err != nil {
+				return err
+			}
+			running[pid] = i
 		}
 		pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
 		if err != nil && err != unix.EINTR && err != unix.ECHILD {
@@ -72,7 +74,7 @@ func (n node) supervise() error {
 }
 
 // start starts a service with the arguments that all nodes share and, for the kubelet, those of this one.
-func (n node) start(service []string, _ int) (int, error) {
+func (n node) start(service []string) (int, error) {
 	name := service[0]
 	log, err := os.OpenFile("/var/log/"+name+".log", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
