@@ -1,0 +1,152 @@
+package remote_cache_test
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"kubefips.internal/tests/internal/proc"
+	"kubefips.internal/tools/pki"
+)
+
+// server is a running bazel-remote with TLS on loopback, that lets everyone read and only some write.
+type server struct {
+	dir, http, grpc string
+	ca              *pki.CA
+	client          *http.Client // has a certificate
+	process         *exec.Cmd
+}
+
+const user, password = "ci", "correct-horse"
+
+// startServer starts a server whose writers have a certificate, or a user's name and a password.
+func startServer(t *testing.T, byPassword bool) *server {
+	t.Helper()
+	dir := t.TempDir()
+	ca, err := pki.NewCA(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{
+		dir:  filepath.Join(dir, "data"),
+		http: fmt.Sprintf("127.0.0.1:%d", proc.FreePort(t)),
+		grpc: fmt.Sprintf("127.0.0.1:%d", proc.FreePort(t)),
+		ca:   ca,
+	}
+	leaf := s.issue(t, "server")
+	cert, err := tls.LoadX509KeyPair(leaf.CertFile, leaf.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pem, err := os.ReadFile(ca.CertFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	s.client = &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{cert}}}}
+
+	args := []string{"--dir=" + s.dir, "--max_size=5", "--http_address=" + s.http, "--grpc_address=" + s.grpc, "--allow_unauthenticated_reads",
+		"--tls_cert_file=" + leaf.CertFile, "--tls_key_file=" + leaf.KeyFile,
+		// A flipped bit then reaches Bazel; compressed files fail to unpack in the server already.
+		"--storage_mode=uncompressed"}
+	if byPassword {
+		hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+		if err != nil {
+			t.Fatal(err)
+		}
+		passwords := filepath.Join(dir, "htpasswd")
+		if err := os.WriteFile(passwords, fmt.Appendf(nil, "%s:%s\n", user, hash), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "--htpasswd_file="+passwords)
+	} else {
+		args = append(args, "--tls_ca_file="+ca.CertFile)
+	}
+	var log bytes.Buffer
+	s.process = exec.Command(proc.Runfile(t, os.Getenv("BAZEL_REMOTE")), args...)
+	s.process.Stdout, s.process.Stderr = &log, &log
+	if err := s.process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.kill()
+		if b := log.Bytes(); t.Failed() {
+			t.Logf("the end of bazel-remote's log:\n%s", b[max(0, len(b)-4000):])
+		}
+	})
+	proc.Eventually(t, time.Minute, func() error {
+		_, err := s.do(http.MethodGet, "/status", nil)
+		return err
+	})
+	return s
+}
+
+func (s *server) kill() {
+	s.process.Process.Signal(syscall.SIGCONT)
+	s.process.Process.Kill()
+	s.process.Wait()
+}
+
+func (s *server) issue(t *testing.T, name string) pki.Leaf {
+	t.Helper()
+	leaf, err := s.ca.Issue(name, pkix.Name{CommonName: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return leaf
+}
+
+// flags are Bazel's for a client without a certificate.
+func (s *server) flags() []string {
+	return []string{"--remote_cache=https://" + s.http, "--tls_certificate=" + s.ca.CertFile}
+}
+
+// flagsOf are Bazel's for a client with a certificate.
+func (s *server) flagsOf(leaf pki.Leaf) []string {
+	return append(s.flags(), "--tls_client_certificate="+leaf.CertFile, "--tls_client_key="+leaf.KeyFile)
+}
+
+func (s *server) do(method, path string, body []byte) ([]byte, error) {
+	req, err := http.NewRequest(method, "https://"+s.http+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, got)
+	}
+	return got, err
+}
+
+// files is the number of files that the server keeps.
+func (s *server) files(t *testing.T) int {
+	t.Helper()
+	body, err := s.do(http.MethodGet, "/status", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var status struct{ NumFiles int }
+	if err := json.Unmarshal(body, &status); err != nil {
+		t.Fatalf("/status: %v: %s", err, body)
+	}
+	return status.NumFiles
+}
