@@ -127,6 +127,13 @@ func (c *Cluster) eventually(ctx context.Context, try func() error) error {
 		if err == nil {
 			return nil
 		}
+		for name, cmd := range c.nodes {
+			stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", cmd.Process.Pid))
+			if _, state, _ := strings.Cut(string(stat), ") "); strings.HasPrefix(state, "Z") {
+				log, _ := os.ReadFile(filepath.Join(c.dir, name+".log"))
+				return fmt.Errorf("node %s ended: %s", name, log)
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
@@ -202,7 +209,7 @@ func (c *Cluster) KillNode(name string) error {
 	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		link, err := netlink.LinkByName(name)
 		if errors.As(err, &netlink.LinkNotFoundError{}) {
-			return nil
+			return removeCgroup(cgroupOf(c.dir) + "/" + name) // no reboot leaves any
 		}
 		if err == nil && time.Now().After(end) {
 			return fmt.Errorf("killing node %s: link %s is still there", name, link.Attrs().Name)

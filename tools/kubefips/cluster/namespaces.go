@@ -210,9 +210,12 @@ type node struct {
 	Name    string
 	Address string
 	Dir     string // its files: etc, opt, var
-	Usr     string // /usr/local, as the runtime image has it
+	Usr     string // /usr/local of the runtime image
 	Cgroup  string
 }
+
+// programs is where a node has /usr/local of the runtime image: not every machine has that folder.
+const programs = "/opt/kubefips"
 
 const nodeEnv = "KUBEFIPS_NODE"
 
@@ -257,15 +260,15 @@ func (n node) mount() error {
 		}
 		mounts = append(mounts, mount{source, "/proc/sys/" + file, "", unix.MS_BIND, ""})
 	}
-	for _, dir := range []string{"etc", "opt", "var"} {
+	for _, dir := range []string{"etc", programs, "var"} {
 		if err := os.MkdirAll(filepath.Join(n.Dir, dir), 0o755); err != nil {
 			return err
 		}
 	}
 	mounts = append(mounts,
-		mount{n.Usr, "/usr/local", "", unix.MS_BIND, ""},
 		mount{filepath.Join(n.Dir, "etc"), "/etc", "", unix.MS_BIND, ""},
 		mount{filepath.Join(n.Dir, "opt"), "/opt", "", unix.MS_BIND, ""},
+		mount{n.Usr, programs, "", unix.MS_BIND, ""},
 		mount{filepath.Join(n.Dir, "var"), "/var", "", unix.MS_BIND, ""}, // last: n.Dir may be below
 		mount{"none", "/", "", unix.MS_REC | unix.MS_SHARED, ""})         // pods may ask for mounts that propagate
 	for _, m := range mounts {

@@ -84,8 +84,8 @@ func (n node) start(service []string) (int, error) {
 	if name == "kubelet" {
 		service = append(service[:len(service):len(service)], "--hostname-override="+n.Name, "--node-ip="+n.Address)
 	}
-	pid, err := syscall.ForkExec("/usr/local/bin/"+name, service, &syscall.ProcAttr{
-		Env:   []string{"PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/"},
+	pid, err := syscall.ForkExec(programs+"/bin/"+name, service, &syscall.ProcAttr{
+		Env:   []string{"PATH=" + programs + "/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/"},
 		Files: []uintptr{0, log.Fd(), log.Fd()},
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	})
