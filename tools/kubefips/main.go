@@ -157,7 +157,8 @@ func up(cmd *cobra.Command, s state) (err error) {
 	stop := context.AfterFunc(cmd.Context(), func() { rack.Process.Kill() })
 	defer stop()
 	ready := false
-	for lines := bufio.NewScanner(said); lines.Scan(); {
+	// Until it is ready and no longer: programs of the cluster may hold the pipe's other end open.
+	for lines := bufio.NewScanner(said); !ready && lines.Scan(); {
 		ready = lines.Text() == readyLine
 		fmt.Fprintf(cmd.ErrOrStderr(), "%5.1f s  %s\n", time.Since(start).Seconds(), lines.Text())
 	}
