@@ -36,8 +36,33 @@ _chart_archive = rule(
     },
 )
 
+def _chart_layout_impl(ctx):
+    layout = ctx.actions.declare_directory(ctx.label.name)
+    args = ctx.actions.args()
+    args.add("chart-layout").add_all("--output", [layout], expand_directories = False).add(ctx.file.chart)
+    ctx.actions.run(
+        executable = ctx.executable._oci,
+        arguments = [args],
+        inputs = [ctx.file.chart],
+        outputs = [layout],
+        mnemonic = "ChartLayout",
+    )
+    return [DefaultInfo(files = depset([layout]))]
+
+_chart_layout = rule(
+    implementation = _chart_layout_impl,
+    doc = "Writes the OCI layout of what `helm push` sends.",
+    attrs = {
+        "chart": attr.label(mandatory = True, allow_single_file = [".tgz"], doc = "The packed chart."),
+        "_oci": attr.label(default = "//tools/oci:tool", executable = True, cfg = "target", doc = "Writes."),
+    },
+)
+
 def fips_chart(name, images, files = {}, visibility = ["//visibility:public"], **kwargs):
     """A Helm chart, packed reproducibly; the folder that it stands in is its name and holds its files.
+
+    Makes :<name>, the archive <name>.tgz; :<name>_oci, the OCI layout by which a registry has it; :<name>_digests, those
+    of its images.
 
     Chart.yaml and values.yaml may say ${registry}, ${image:NAME} (name and digest) and ${version:NAME}; templates take
     images from values alone.
@@ -66,6 +91,12 @@ def fips_chart(name, images, files = {}, visibility = ["//visibility:public"], *
             "values.schema.json",
             "values.yaml",
         ]),
+        visibility = visibility,
+        **kwargs
+    )
+    _chart_layout(
+        name = name + "_oci",
+        chart = ":" + name,
         visibility = visibility,
         **kwargs
     )

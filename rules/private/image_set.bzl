@@ -1,10 +1,10 @@
-"""All images together: their digests, one archive, and one push of them all."""
+"""All images and charts together: their digests, one archive, and one push of them all."""
 
 load("@bazel_skylib//rules:common_settings.bzl", "BuildSettingInfo")
 
 visibility(["//rules/..."])
 
-_IMAGES = attr.label_keyed_string_dict(mandatory = True, allow_files = True, doc = "OCI layouts of images -> name.")
+_IMAGES = attr.label_keyed_string_dict(mandatory = True, allow_files = True, doc = "OCI layouts of images, and of charts -> name.")
 _OCI = attr.label(default = "//tools/oci:tool", executable = True, cfg = "target", doc = "Reads and pushes the images.")
 _REGISTRY = attr.label(default = "//images:registry", doc = "Registry and path that all images are pushed below.")
 
@@ -14,9 +14,9 @@ def _layouts(ctx):
     for target, name in ctx.attr.images.items():
         files = target[DefaultInfo].files.to_list()
         if len(files) != 1 or not files[0].is_directory:
-            fail("{}: {} is not the OCI layout of an image. Name a target of fips_image.".format(ctx.label, target.label))
+            fail("{}: {} is not the OCI layout of an image or a chart. Name a target of fips_image, or <name>_oci of fips_chart.".format(ctx.label, target.label))
         if name in layouts:
-            fail("{}: two images are called {}. Give each its own name.".format(ctx.label, name))
+            fail("{}: two of them are called {}. Give each its own name.".format(ctx.label, name))
         layouts[name] = files[0]
     return {name: layouts[name] for name in sorted(layouts)}
 

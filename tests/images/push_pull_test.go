@@ -137,14 +137,14 @@ func digests(t *testing.T) []contents.Summary {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all struct{ Images []contents.Summary }
+	var all contents.Digests
 	if err := json.Unmarshal(data, &all); err != nil {
 		t.Fatal(err)
 	}
-	if len(all.Images) == 0 {
-		t.Fatal("no image in //images:digests")
+	if len(all.Images) == 0 || len(all.Charts) == 0 {
+		t.Fatal("no image, or no chart, in //images:digests")
 	}
-	return all.Images
+	return append(all.Images, all.Charts...)
 }
 
 func TestImagesGoThroughARegistryByDigest(t *testing.T) {
@@ -174,6 +174,7 @@ func TestImagesGoThroughARegistryByDigest(t *testing.T) {
 		})
 	}
 	t.Run("crane", func(t *testing.T) { testCrane(t, kept, digests(t)[0]) })
+	t.Run("helm", func(t *testing.T) { testHelm(t, kept, digests(t)) })
 	t.Run("tampered", func(t *testing.T) { testTampered(t, kept, digests(t)[0]) })
 }
 
@@ -183,6 +184,40 @@ func testCrane(t *testing.T, kept *store, image contents.Summary) {
 	for _, args := range [][]string{{"validate", "--remote", kept.reference(image)}, {"export", kept.reference(image), filepath.Join(t.TempDir(), "files.tar")}} {
 		if out, err := exec.Command(crane, args...).CombinedOutput(); err != nil {
 			t.Errorf("crane %s: %v\n%s", args[0], err, out)
+		}
+	}
+}
+
+// testHelm lets the built Helm pull every chart, by digest and by version, and look into it.
+func testHelm(t *testing.T, kept *store, all []contents.Summary) {
+	helm := runfile(t, os.Getenv("HELM"))
+	t.Setenv("HOME", t.TempDir())
+	run := func(args ...string) (string, error) {
+		out, err := exec.Command(helm, args...).CombinedOutput()
+		return string(out), err
+	}
+	for _, chart := range all {
+		if !chart.IsChart() {
+			continue
+		}
+		repository := "oci://" + kept.below + "/" + chart.Name
+		for _, args := range [][]string{{repository + "@" + chart.Digest}, {repository, "--version=" + chart.Version}} {
+			dir := t.TempDir()
+			out, err := run(append([]string{"pull", "--plain-http", "--destination=" + dir}, args...)...)
+			if err != nil || !strings.Contains(out, chart.Digest) {
+				t.Errorf("helm pull %s: %v, want digest %s\n%s", args, err, chart.Digest, out)
+				continue
+			}
+			pulled, err := filepath.Glob(filepath.Join(dir, "*.tgz"))
+			if err != nil || len(pulled) != 1 {
+				t.Fatalf("helm pull %s wrote %q, %v", args, pulled, err)
+			}
+			if out, err := run("show", "chart", pulled[0]); err != nil || !strings.Contains(out, "\nversion: "+chart.Version+"\n") {
+				t.Errorf("helm show chart: %v, want version %s\n%s", err, chart.Version, out)
+			}
+		}
+		if out, err := run("pull", "--plain-http", "--destination="+t.TempDir(), repository+"@sha256:"+strings.Repeat("0", 64)); err == nil {
+			t.Errorf("helm pulled a digest of %s that nobody pushed:\n%s", chart.Name, out)
 		}
 	}
 }

@@ -73,6 +73,9 @@ func testBundle(t *testing.T) {
 	container.Ctr(t, "--namespace=bundle", "images", "import", "--no-unpack", proc.Runfile(t, os.Getenv("BUNDLE")))
 	listed := container.Ctr(t, "--namespace=bundle", "images", "list", "--quiet")
 	all := images(t)
+	if strings.Contains(listed, "charts/") {
+		t.Errorf("containerd took a chart for an image:\n%s", listed)
+	}
 	for _, image := range all {
 		for _, name := range []string{image.Name + ":" + image.Version, image.Name + "@" + image.Digest} {
 			if !strings.Contains(listed, "/"+name+"\n") {

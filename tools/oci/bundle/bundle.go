@@ -1,4 +1,4 @@
-// Package bundle writes many images into one archive, for machines without a network.
+// Package bundle writes images and charts into one archive, for machines without a network.
 package bundle
 
 import (
@@ -14,6 +14,7 @@ import (
 	ggcr "github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
+	"kubefips.internal/tools/oci/chart"
 	"kubefips.internal/tools/oci/contents"
 	"kubefips.internal/tools/oci/layer"
 	"kubefips.internal/tools/oci/layout"
@@ -22,7 +23,10 @@ import (
 // imageName is the annotation by which containerd calls what it imports.
 const imageName = "io.containerd.image.name"
 
-// An Image is one of a bundle.
+// Digests is the name, in the archive, of the list of all that is in it.
+const Digests = "digests.json"
+
+// An Image is one of a bundle, or a chart.
 type Image struct {
 	contents.Summary
 	// Layout is the folder of the image's OCI layout.
@@ -30,7 +34,8 @@ type Image struct {
 }
 
 // Write writes an OCI layout as a tar archive: what images share is in it once. Each image has two names below registry,
-// by version and by digest.
+// by version and by digest. Charts have none, for containerd would take them for images; they are there as packed charts
+// too, <name>-<version>.tgz. The list of digests, which a release signs, is in it as Digests.
 func Write(images []Image, registry string, out io.Writer) (err error) {
 	index, err := build(images, registry)
 	if err != nil {
@@ -44,7 +49,38 @@ func Write(images []Image, registry string, out io.Writer) (err error) {
 	if _, err := ggcr.Write(dir, index); err != nil {
 		return err
 	}
+	if err := addFiles(images, dir); err != nil {
+		return err
+	}
 	return pack(dir, out)
+}
+
+// addFiles writes what the archive has beside the layout.
+func addFiles(images []Image, dir string) error {
+	var summaries []contents.Summary
+	for _, image := range images {
+		summaries = append(summaries, image.Summary)
+		if !image.IsChart() {
+			continue
+		}
+		opened, err := layout.OpenImage(image.Layout)
+		if err != nil {
+			return err
+		}
+		packed, err := chart.Archive(opened)
+		if err != nil {
+			return fmt.Errorf("%s: %w", image.Name, err)
+		}
+		file := filepath.Join(dir, image.Name+"-"+image.Version+".tgz")
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, packed, 0o644)); err != nil {
+			return err
+		}
+	}
+	list, err := os.Create(filepath.Join(dir, Digests))
+	if err != nil {
+		return err
+	}
+	return errors.Join(contents.Split(summaries).Write(list), list.Close())
 }
 
 func build(images []Image, registry string) (v1.ImageIndex, error) {
@@ -56,6 +92,10 @@ func build(images []Image, registry string) (v1.ImageIndex, error) {
 		}
 		if image.Version == "" {
 			return nil, fmt.Errorf("image %s has no version to be called by: its label org.opencontainers.image.version is missing", image.Name)
+		}
+		if image.IsChart() {
+			index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: opened})
+			continue
 		}
 		repository := registry + "/" + image.Name
 		for _, name := range []string{repository + ":" + image.Version, repository + "@" + image.Digest} {

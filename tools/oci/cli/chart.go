@@ -50,14 +50,25 @@ func chartCommand() *cobra.Command {
 	return required(command, "name", "root", "digests", "registry", "output")
 }
 
+func chartLayoutCommand() *cobra.Command {
+	var output string
+	command := &cobra.Command{
+		Use:     "chart-layout CHART.tgz",
+		Short:   "Write a packed chart as the OCI layout of what `helm push` sends",
+		Example: "  oci chart-layout --output layout bazel-bin/charts/coredns/chart.tgz",
+		Args:    cobra.ExactArgs(1),
+		RunE:    func(_ *cobra.Command, args []string) error { return chart.WriteLayout(args[0], output) },
+	}
+	command.Flags().StringVar(&output, "output", "", "folder for the layout")
+	return required(command, "output")
+}
+
 func readDigests(path string) ([]contents.Summary, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	var all struct {
-		Images []contents.Summary `json:"images"`
-	}
+	var all contents.Digests
 	if err := json.Unmarshal(data, &all); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -58,7 +58,7 @@ func New() Command {
 		SilenceUsage:  true,
 	}
 	root.AddCommand(layerCommand(), layersCommand(), imageCommand(), indexCommand(), digestCommand(), digestsCommand(),
-		contentsCommand(), pushCommand(), pushAllCommand(), pullCommand(), loadCommand(), bundleCommand(), chartCommand())
+		contentsCommand(), pushCommand(), pushAllCommand(), pullCommand(), loadCommand(), bundleCommand(), chartCommand(), chartLayoutCommand())
 	return Command{root}
 }
 

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -38,7 +37,7 @@ func digestsCommand() *cobra.Command {
 	var output string
 	command := &cobra.Command{
 		Use:     "digests NAME LAYOUT...",
-		Short:   "Write name, digest, size, platform and version of images as JSON",
+		Short:   "Write name, digest, size, platform and version of images and charts as JSON",
 		Example: "  oci digests --output digests.json etcd bazel-bin/images/etcd/image",
 		Args:    pairs,
 		RunE: func(_ *cobra.Command, named []string) error {
@@ -46,11 +45,7 @@ func digestsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return writeFile(output, func(file *os.File) error {
-				encoder := json.NewEncoder(file)
-				encoder.SetIndent("", "  ")
-				return encoder.Encode(map[string]any{"images": summaries})
-			})
+			return writeFile(output, func(file *os.File) error { return contents.Split(summaries).Write(file) })
 		},
 	}
 	command.Flags().StringVar(&output, "output", "", "`file` for the JSON")
@@ -60,7 +55,7 @@ func digestsCommand() *cobra.Command {
 // pairs wants names and layouts in turn.
 func pairs(_ *cobra.Command, args []string) error {
 	if len(args) == 0 || len(args)%2 != 0 {
-		return fmt.Errorf("%d arguments: give a name and a layout for each image", len(args))
+		return fmt.Errorf("%d arguments: give a name and a layout for each image or chart", len(args))
 	}
 	return nil
 }
@@ -74,7 +69,7 @@ func summarize(named []string) ([]contents.Summary, error) {
 		}
 		summary, err := contents.Summarize(named[i], opened)
 		if err != nil {
-			return nil, fmt.Errorf("image %s: %w", named[i], err)
+			return nil, fmt.Errorf("%s: %w", named[i], err)
 		}
 		summaries = append(summaries, summary)
 	}
