@@ -44,15 +44,23 @@ spec:
 
 func TestCluster(t *testing.T) {
 	s := boot(t)
+	// What takes a while goes on during the first tests.
+	s.install(t, "metrics-server", "kube-system")
+	s.install(t, "traefik", "ingress", "--set=service.type=NodePort")
+	s.createCronJob(t)
 	s.apply(t, echo)
 	s.must(t, "rollout", "status", "daemonset/echo", "--timeout=90s")
 	t.Run("network", s.testNetwork)
 	t.Run("logs and exec", s.testLogsAndExec)
+	t.Run("port-forward", s.testPortForward)
 	t.Run("rolling update", s.testRollingUpdate)
 	t.Run("job", s.testJob)
 	t.Run("secrets are encrypted at rest", s.testSecrets)
 	t.Run("RBAC", s.testRBAC)
+	t.Run("ingress", s.testIngress)
+	t.Run("top", s.testTop)
 	t.Run("TLS", s.testTLS)
+	t.Run("CronJob", s.testCronJob) // last: its minute has to be full
 }
 
 // echoPods returns name and address of the server on each node.
@@ -122,7 +130,11 @@ func (s *suite) requireNodePort(t *testing.T, node string, want ...string) {
 }
 
 func fetch(url string) (string, error) {
-	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	return get(&http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}, url)
+}
+
+// get returns what a client gets, without the space around it.
+func get(client *http.Client, url string) (string, error) {
 	response, err := client.Get(url)
 	if err != nil {
 		return "", err

@@ -1,9 +1,12 @@
 package cluster_test
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -148,24 +151,24 @@ func (s *suite) testTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	required := map[string]int{"etcd:2379": 2, "etcd:2380": 1, "kube-apiserver:6443": 1, "kube-controller:10257": 1, "kube-scheduler:10259": 1, "kubelet:10250": 2}
+	required := map[string]int{"etcd:2379": 2, "etcd:2380": 1, "kube-apiserver:6443": 1, "kube-controller:10257": 1, "kube-scheduler:10259": 1, "kubelet:10250": 2,
+		"metrics-server:10250": 1, "traefik:8443": 2}
 	var table strings.Builder
 	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
-	offers := tlsprobe.Offers(false) // all certificates of the cluster are of P-256
-	fmt.Fprint(w, "process\taddress")
-	for i := range offers {
+	fmt.Fprint(w, "process\taddress\tkey")
+	for i := range tlsprobe.Offers(false) {
 		fmt.Fprintf(w, "\t%d", i+1)
 	}
 	fmt.Fprintln(w)
 	for _, l := range all {
 		fmt.Fprintf(w, "%s\t%s", l.process, l.address)
-		if err := within(l.pid, func() { l.probe(t, offers, required, w) }); err != nil {
+		if err := within(l.pid, func() { l.probe(t, required, w) }); err != nil {
 			t.Errorf("the namespace of %s: %v", l.process, err)
 		}
 		fmt.Fprintln(w)
 	}
 	w.Flush()
-	for i, offer := range offers {
+	for i, offer := range tlsprobe.Offers(false) {
 		policy := "refused"
 		if offer.Approved {
 			policy = "accepted"
@@ -180,15 +183,28 @@ func (s *suite) testTLS(t *testing.T) {
 	}
 }
 
+// key returns the kind of the server's key, which decides what it can be offered in TLS 1.2; 0 when it cannot be told.
+func (l listener) key() x509.PublicKeyAlgorithm {
+	dialer := net.Dialer{Timeout: tlsprobe.Timeout}
+	conn, err := tls.DialWithDialer(&dialer, "tcp", l.dialable(), &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		return x509.UnknownPublicKeyAlgorithm
+	}
+	defer conn.Close()
+	return conn.ConnectionState().PeerCertificates[0].PublicKeyAlgorithm
+}
+
 // probe makes all offers to a port, and ticks it off what is required.
-func (l listener) probe(t *testing.T, offers []tlsprobe.Offer, required map[string]int, w *tabwriter.Writer) {
-	for i, offer := range offers {
+func (l listener) probe(t *testing.T, required map[string]int, w *tabwriter.Writer) {
+	key := l.key()
+	for i, offer := range tlsprobe.Offers(key == x509.RSA) {
 		accepted, err := tlsprobe.Probe(l.dialable(), "localhost", offer)
 		if err != nil && i == 0 {
 			fmt.Fprint(w, "\tno TLS")
 			return
 		}
 		if i == 0 {
+			fmt.Fprintf(w, "\t%v", key)
 			required[fmt.Sprintf("%s:%d", l.process, l.address.Port())]--
 		}
 		switch {

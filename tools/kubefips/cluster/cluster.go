@@ -153,9 +153,12 @@ func (c *Cluster) Install(ctx context.Context, chart, namespace string, argument
 	return err
 }
 
+// KubectlProgram is the file of kubectl.
+func (c *Cluster) KubectlProgram() string { return filepath.Join(c.dir, "usr/local/bin/kubectl") }
+
 // Kubectl runs kubectl as an administrator and returns what it printed.
 func (c *Cluster) Kubectl(ctx context.Context, arguments ...string) (string, error) {
-	return c.run(ctx, filepath.Join(c.dir, "usr/local/bin/kubectl"),
+	return c.run(ctx, c.KubectlProgram(),
 		append([]string{"--kubeconfig=" + c.Kubeconfig(), "--cache-dir=" + filepath.Join(c.dir, "kubectl")}, arguments...)...)
 }
 
