@@ -11,6 +11,7 @@ import (
 	"kubefips.internal/tools/oci/contents"
 	"kubefips.internal/tools/oci/image"
 	"kubefips.internal/tools/oci/layer"
+	"kubefips.internal/tools/oci/layout"
 )
 
 func layerCommand() *cobra.Command {
@@ -149,6 +150,19 @@ func indexCommand() *cobra.Command {
 	command.Flags().Var(textFlag{&annotations}, "annotations", "key=value a line")
 	command.Flags().StringVar(&output, "output", "", "folder for the layout")
 	return required(command, "image", "output")
+}
+
+func layoutCommand() *cobra.Command {
+	var output string
+	command := &cobra.Command{
+		Use:     "layout MANIFEST BLOB...",
+		Short:   "Write the OCI layout of an image whose manifest, config and layers are files",
+		Example: "  oci layout --output layout manifest.json config.json layer.tar.gz",
+		Args:    cobra.MinimumNArgs(2),
+		RunE:    func(_ *cobra.Command, files []string) error { return layout.Assemble(files[0], files[1:], output) },
+	}
+	command.Flags().StringVar(&output, "output", "", "folder for the layout")
+	return required(command, "output")
 }
 
 func required(command *cobra.Command, flags ...string) *cobra.Command {

@@ -57,7 +57,7 @@ func New() Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(layerCommand(), layersCommand(), imageCommand(), indexCommand(), digestCommand(), digestsCommand(),
+	root.AddCommand(layerCommand(), layersCommand(), imageCommand(), indexCommand(), layoutCommand(), digestCommand(), digestsCommand(),
 		contentsCommand(), pushCommand(), pushAllCommand(), pullCommand(), loadCommand(), bundleCommand(), chartCommand(), chartLayoutCommand())
 	return Command{root}
 }

@@ -3,6 +3,7 @@ package layout_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -92,5 +93,40 @@ func TestOpenRefuses(t *testing.T) {
 		if _, err := layout.Open(dir); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("index.json %q: got error %v, want one with %q", index, err, want)
 		}
+	}
+}
+
+func TestAssembleTakesTheFilesOfAnImageAndMissesNone(t *testing.T) {
+	image, err := random.Image(100, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := linked(t, func(path ggcr.Path) error { return path.AppendImage(image) })
+	digest, err := image.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest := filepath.Join(source, "blobs", "sha256", digest.Hex)
+	files, err := filepath.Glob(filepath.Join(source, "blobs", "sha256", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blobs := slices.DeleteFunc(files, func(file string) bool { return file == manifest })
+	dir := t.TempDir()
+	if err := layout.Assemble(manifest, blobs, dir); err != nil {
+		t.Fatal(err)
+	}
+	back, err := layout.OpenImage(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := validate.Image(back); err != nil {
+		t.Error(err)
+	}
+	if got, err := back.Digest(); err != nil || got != digest {
+		t.Errorf("got %s, %v, want %s", got, err, digest)
+	}
+	if err := layout.Assemble(manifest, blobs[1:], t.TempDir()); err == nil || !strings.Contains(err.Error(), "no file has this digest") {
+		t.Errorf("without a blob: got error %v", err)
 	}
 }
