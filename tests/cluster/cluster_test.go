@@ -66,18 +66,24 @@ func TestCluster(t *testing.T) {
 // echoPods returns name and address of the server on each node.
 func (s *suite) echoPods(t *testing.T) (names, addresses map[string]string) {
 	t.Helper()
-	out := s.must(t, "get", "pods", "--selector=app=echo", "--field-selector=status.phase=Running",
+	return s.podsOf(t, "echo")
+}
+
+// podsOf returns name and address of an app's pod on each node.
+func (s *suite) podsOf(t *testing.T, app string) (names, addresses map[string]string) {
+	t.Helper()
+	out := s.must(t, "get", "pods", "--selector=app="+app, "--field-selector=status.phase=Running",
 		`--output=jsonpath={range .items[*]}{.spec.nodeName} {.metadata.name} {.status.podIP}{"\n"}{end}`)
 	names, addresses = map[string]string{}, map[string]string{}
 	for line := range strings.Lines(out) {
 		fields := strings.Fields(line)
 		if len(fields) != 3 {
-			t.Fatalf("echo pods: %q", out)
+			t.Fatalf("pods of %s: %q", app, out)
 		}
 		names[fields[0]], addresses[fields[0]] = fields[1], fields[2]
 	}
 	if len(names) != len(s.Nodes()) {
-		t.Fatalf("echo runs on %v, want all of %v", names, s.Nodes())
+		t.Fatalf("%s runs on %v, want all of %v", app, names, s.Nodes())
 	}
 	return names, addresses
 }

@@ -76,8 +76,8 @@ type suite struct {
 	dir string
 }
 
-// boot starts a cluster and waits until it is ready. When the test fails, it logs what the cluster says of itself.
-func boot(t *testing.T) *suite {
+// boot starts a cluster, with options set, and waits until it is ready. When the test fails, it logs what the cluster says of itself.
+func boot(t *testing.T, options ...func(*cluster.Cluster)) *suite {
 	t.Helper()
 	dir := os.Getenv(dirEnv)
 	found, err := artifacts.Find()
@@ -90,6 +90,9 @@ func boot(t *testing.T) *suite {
 	}
 	start := time.Now()
 	s := &suite{dir: dir, Cluster: cluster.New(dir, found, func(step string) { t.Logf("%5.1f s  %s", time.Since(start).Seconds(), step) })}
+	for _, set := range options {
+		set(s.Cluster)
+	}
 	ctx, cancel := context.WithTimeoutCause(context.Background(), 5*time.Minute, errors.New("not ready within 5 minutes"))
 	defer cancel()
 	t.Cleanup(func() {

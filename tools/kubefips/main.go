@@ -41,16 +41,20 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	dir := root.PersistentFlags().String("dir", "/var/tmp/kubefips", "where the cluster's files are")
-	add := func(use, short string, run func(cmd *cobra.Command, s state) error) {
-		root.AddCommand(&cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+	add := func(use, short string, run func(cmd *cobra.Command, s state) error) *cobra.Command {
+		cmd := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 			path, err := filepath.Abs(*dir)
 			if err != nil {
 				return err
 			}
 			return run(cmd, state(path))
-		}})
+		}}
+		root.AddCommand(cmd)
+		return cmd
 	}
-	add("up", "Start a cluster, and wait until it is ready", up)
+	var network string
+	start := add("up", "Start a cluster, and wait until it is ready", func(cmd *cobra.Command, s state) error { return up(cmd, s, network) })
+	start.Flags().StringVar(&network, "network", cluster.Flannel, "what connects the pods: flannel, or calico, which also keeps to NetworkPolicy")
 	add("down", "End the cluster and remove all of it, also after a crash", func(_ *cobra.Command, s state) error { return s.down() })
 	add("status", "Say whether the cluster runs, and what its nodes are", status)
 	add("kubeconfig", "Print the path of the administrator's kubeconfig", func(cmd *cobra.Command, s state) error {
@@ -99,10 +103,13 @@ func startOf(pid int) string {
 	return fields[19]
 }
 
-// dirEnv tells the rack where its files are.
-const dirEnv = "KUBEFIPS_DIR"
+// These tell the rack where its files are, and what connects its pods.
+const (
+	dirEnv     = "KUBEFIPS_DIR"
+	networkEnv = "KUBEFIPS_NETWORK"
+)
 
-func up(cmd *cobra.Command, s state) (err error) {
+func up(cmd *cobra.Command, s state, network string) (err error) {
 	if s.rack() != 0 {
 		return fmt.Errorf("a cluster runs in %s already; end it by `kubefips down`", s)
 	}
@@ -136,7 +143,7 @@ func up(cmd *cobra.Command, s state) (err error) {
 	if err != nil {
 		return err
 	}
-	rack.Env = append(rack.Env, dirEnv+"="+string(s))
+	rack.Env = append(rack.Env, dirEnv+"="+string(s), networkEnv+"="+network)
 	rack.Stderr = log
 	rack.ExtraFiles = []*os.File{socket, says}
 	rack.SysProcAttr.Setsid = true
@@ -200,6 +207,7 @@ func (s state) serve(socket *os.File, progress func(string)) error {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), 5*time.Minute, errors.New("not ready within 5 minutes"))
 	defer cancel()
 	c := cluster.New(s.files(), found, progress)
+	c.Network = os.Getenv(networkEnv)
 	if err := c.Up(ctx); err != nil {
 		return err
 	}

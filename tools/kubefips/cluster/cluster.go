@@ -24,18 +24,32 @@ import (
 
 // Artifacts are what a cluster is made of.
 type Artifacts struct {
-	Images map[string]string // name -> OCI layout; those of Needed, and of whatever is to run
-	Charts map[string]string // name -> packed chart: flannel and coredns
+	Images map[string]string // name -> OCI layout; those of Needed, of the network, and of whatever is to run
+	Charts map[string]string // name -> packed chart: coredns, and the network
 	Helm   string
 }
 
 // Needed are the names of the images that every cluster needs.
 var Needed = []string{
-	"cni-plugins", "coredns", "etcd", "flannel", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "pause", "runtime",
+	"coredns", "etcd", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "pause", "runtime",
 }
+
+// Networks are the charts that can connect pods, and the images that each needs.
+var Networks = map[string][]string{
+	Flannel: {"cni-plugins", "flannel"},
+	Calico:  {"calico"},
+}
+
+// The networks: both by VXLAN; Calico refuses what a NetworkPolicy does not allow.
+const (
+	Flannel = "flannel"
+	Calico  = "calico"
+)
 
 // A Cluster runs within a rack; see Rack.
 type Cluster struct {
+	Network string // one of Networks; New sets Flannel
+
 	dir        string
 	artifacts  Artifacts
 	progress   func(string)
@@ -47,7 +61,7 @@ type Cluster struct {
 
 // New describes a cluster whose files are in dir, which should be empty.
 func New(dir string, artifacts Artifacts, progress func(string)) *Cluster {
-	return &Cluster{dir: dir, artifacts: artifacts, progress: progress, references: map[string]string{}, nodes: map[string]*exec.Cmd{}}
+	return &Cluster{Network: Flannel, dir: dir, artifacts: artifacts, progress: progress, references: map[string]string{}, nodes: map[string]*exec.Cmd{}}
 }
 
 // Kubeconfig is the file with which an administrator reaches the cluster from within the rack.
@@ -61,7 +75,11 @@ func (c *Cluster) Reference(image string) string { return c.references[image] }
 
 // Up starts the nodes, and installs the network and the cluster's DNS.
 func (c *Cluster) Up(ctx context.Context) error {
-	for _, name := range Needed {
+	network, ok := Networks[c.Network]
+	if !ok {
+		return fmt.Errorf("no network is called %q; there are %s", c.Network, strings.Join(slices.Sorted(maps.Keys(Networks)), " and "))
+	}
+	for _, name := range slices.Concat(Needed, network) {
 		if c.artifacts.Images[name] == "" {
 			return fmt.Errorf("no image %s was given", name)
 		}
@@ -98,7 +116,7 @@ func (c *Cluster) Up(ctx context.Context) error {
 	}
 	c.progress("installing the network and the names of services")
 	group, ctx := errgroup.WithContext(ctx)
-	for _, chart := range []string{"flannel", "coredns"} {
+	for _, chart := range []string{c.Network, "coredns"} {
 		group.Go(func() error { return c.Install(ctx, chart, "kube-system") })
 	}
 	return group.Wait()

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -168,9 +169,10 @@ func parents(root, name string) func(yield func(string) bool) {
 	}
 }
 
-// removeCgroup removes a control group of every hierarchy and all below it. No process may be in them.
+// removeCgroup removes a control group of every hierarchy and all below it. The last processes in them may be about to end.
 func removeCgroup(name string) error {
 	var failed []error
+	end := time.Now().Add(10 * time.Second)
 	for _, h := range hierarchies() {
 		var dirs []string
 		filepath.WalkDir(filepath.Join(h.path, name), func(path string, entry os.DirEntry, err error) error {
@@ -180,7 +182,11 @@ func removeCgroup(name string) error {
 			return nil
 		})
 		for i := range dirs {
-			if err := unix.Rmdir(dirs[len(dirs)-1-i]); err != nil {
+			err := unix.Rmdir(dirs[len(dirs)-1-i])
+			for ; err == unix.EBUSY && time.Now().Before(end); err = unix.Rmdir(dirs[len(dirs)-1-i]) {
+				time.Sleep(20 * time.Millisecond)
+			}
+			if err != nil {
 				failed = append(failed, fmt.Errorf("removing %s: %w", dirs[len(dirs)-1-i], err))
 			}
 		}
