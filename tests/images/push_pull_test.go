@@ -19,11 +19,16 @@ import (
 
 	"github.com/bazelbuild/rules_go/go/runfiles"
 	server "github.com/google/go-containerregistry/pkg/registry"
+	"golang.org/x/sys/unix"
 
+	"kubefips.internal/tests/internal/namespaces"
 	"kubefips.internal/tools/oci/contents"
 	"kubefips.internal/tools/oci/layout"
 	"kubefips.internal/tools/oci/registry"
 )
+
+// The registry of one test has a disk of its own.
+func TestMain(m *testing.M) { namespaces.Main(m) }
 
 // store is a registry on loopback.
 type store struct {
@@ -36,7 +41,12 @@ type store struct {
 
 func newStore(t *testing.T) *store {
 	t.Helper()
-	kept := &store{blobs: t.TempDir()}
+	return newStoreIn(t, t.TempDir())
+}
+
+func newStoreIn(t *testing.T, blobs string) *store {
+	t.Helper()
+	kept := &store{blobs: blobs}
 	handler := server.New(server.Logger(log.New(io.Discard, "", 0)), server.WithBlobHandler(server.NewDiskBlobHandler(kept.blobs)))
 	listening := httptest.NewServer(http.HandlerFunc(func(response http.ResponseWriter, request *http.Request) {
 		if kept.fail != nil {
@@ -252,6 +262,28 @@ func TestARegistryThatGoesAwayGetsNoTag(t *testing.T) {
 	for _, image := range digests(t) {
 		if kept.hasTag(t, image) {
 			t.Errorf("%s is tagged although the release is not complete", image.Name)
+		}
+	}
+}
+
+func TestAFullDiskGetsNoTag(t *testing.T) {
+	disk := t.TempDir()
+	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=32m"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(disk, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	kept := newStoreIn(t, disk)
+	out, err := kept.push(t)
+	if err == nil || !strings.Contains(out, "no space left on device") || !strings.Contains(out, kept.below) {
+		t.Fatalf("push_all: %v, want an error that names the repository and the reason:\n%s", err, out)
+	}
+	for _, each := range digests(t) {
+		if kept.hasTag(t, each) {
+			t.Errorf("%s is tagged although the release is not complete", each.Name)
 		}
 	}
 }
