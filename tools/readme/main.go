@@ -1,5 +1,5 @@
 // Command readme writes the table of programs in README.md from the report on
-// the distribution:
+// the distribution, and that of images in images/README.md from their digests:
 //
 //	tools/bazel run //tools/readme
 package main
@@ -20,41 +20,64 @@ func main() {
 	}
 }
 
-// run writes the README of the workspace. Among the files is the report.
+// run writes the READMEs of the workspace. Among the files are the report and the digests.
 func run(workspace string, files []string) error {
 	if workspace == "" {
 		return errors.New("start it by `tools/bazel run //tools/readme`")
 	}
-	reportJSON, err := readReport(files)
-	if err != nil {
-		return err
-	}
-	name := filepath.Join(workspace, "README.md")
-	old, err := os.ReadFile(name)
-	if err != nil {
-		return err
-	}
-	updated, err := update(old, reportJSON)
-	if err != nil {
-		return err
-	}
-	if err := complete(workspace, updated); err != nil {
-		return err
-	}
-	if bytes.Equal(old, updated) {
-		return nil
-	}
-	return os.WriteFile(name, updated, 0o644)
-}
-
-// readReport finds the JSON report among the files of //:fips_report.
-func readReport(files []string) ([]byte, error) {
-	for _, f := range files {
-		if strings.HasSuffix(f, ".json") && !strings.HasSuffix(f, ".intoto.json") {
-			return os.ReadFile(f)
+	for _, each := range readmes {
+		name := filepath.Join(workspace, each.name)
+		old, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		updated, err := each.update(old, files)
+		if err != nil {
+			return fmt.Errorf("%s: %w", each.name, err)
+		}
+		if each.source == "fips_report.json" {
+			if err := complete(workspace, updated); err != nil {
+				return err
+			}
+		}
+		if bytes.Equal(old, updated) {
+			continue
+		}
+		if err := os.WriteFile(name, updated, 0o644); err != nil {
+			return err
 		}
 	}
-	return nil, fmt.Errorf("no JSON report among %q", files)
+	return nil
+}
+
+// A readme has one table, which is written from a built file.
+type readme struct {
+	name, source string
+	table        func([]byte) ([]byte, error)
+}
+
+var readmes = []readme{
+	{"README.md", "fips_report.json", table},
+	{"images/README.md", "digests.json", imageTable},
+}
+
+// update returns the text with the table of what was built; the source is among the files.
+func (r readme) update(old []byte, files []string) ([]byte, error) {
+	for _, file := range files {
+		if filepath.Base(file) != r.source {
+			continue
+		}
+		built, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		t, err := r.table(built)
+		if err != nil {
+			return nil, err
+		}
+		return update(old, t)
+	}
+	return nil, fmt.Errorf("no %s among %q", r.source, files)
 }
 
 // complete refuses a table that lacks a component which builds programs.

@@ -18,9 +18,17 @@ const small = `{"schema": "fipscheck.report/v1", "artifacts": [
   {"name": "fipscheck/fipscheck", "kind": "binary", "release": "v0", "measured": "none", "verdict": "pass", "evidence": {"main": "kubefips.internal/tools/fipscheck", "size": 0}, "findings": []},
   {"name": "images/etcd", "kind": "image", "verdict": "pass", "findings": []}]}`
 
+func tabled(readme []byte, reportJSON string) ([]byte, error) {
+	t, err := table([]byte(reportJSON))
+	if err != nil {
+		return nil, err
+	}
+	return update(readme, t)
+}
+
 func TestUpdate(t *testing.T) {
 	readme := "# x\n" + begin + "\nold\n" + end + "\nafter\n"
-	got, err := update([]byte(readme), []byte(small))
+	got, err := tabled([]byte(readme), small)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,14 +45,14 @@ func TestUpdate(t *testing.T) {
 	if string(got) != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	again, err := update(got, []byte(small))
+	again, err := tabled(got, small)
 	if err != nil || !bytes.Equal(again, got) {
 		t.Errorf("the second time it differs: %v\n%s", err, again)
 	}
 	for name, in := range map[string][2]string{
 		"no marker": {"# x\n", small}, "no end": {begin + "\n", small}, "no report": {readme, "{}"}, "no programs": {readme, `{"schema": "fipscheck.report/v1"}`},
 	} {
-		if _, err := update([]byte(in[0]), []byte(in[1])); err == nil {
+		if _, err := tabled([]byte(in[0]), in[1]); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
@@ -66,34 +74,46 @@ func TestAComponentThatIsNotInTheReport(t *testing.T) {
 	}
 }
 
-// The README says what the build gives. Bazel names the files; elsewhere they
+func TestImageTable(t *testing.T) {
+	got, err := imageTable([]byte(`{"images": [{"name": "etcd", "version": "v3", "size": 24700001}, {"name": "pause", "version": "3.10", "size": 9000}], "charts": [{"name": "charts/x", "size": 1}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "| image | version | MB |\n|---|---|--:|\n| etcd | v3 | 24.7 |\n| pause | 3.10 | <0.1 |\n| all, each by itself | | 24.7 |\n"
+	if string(got) != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if _, err := imageTable([]byte("{}")); err == nil {
+		t.Error("a list without images was taken")
+	}
+}
+
+// The READMEs say what the build gives. Bazel names the files; elsewhere they
 // are those of the last build.
-func TestREADMEIsCurrent(t *testing.T) {
-	readme, files := os.Getenv("README"), strings.Fields(os.Getenv("REPORT"))
-	if readme == "" {
-		readme, files = "../../README.md", []string{"../../bazel-bin/images/fips_report.json"}
+func TestREADMEsAreCurrent(t *testing.T) {
+	root, files := ".", strings.Fields(os.Getenv("BUILT"))
+	if len(files) == 0 {
+		root, files = "../..", []string{"../../bazel-bin/images/fips_report.json", "../../bazel-bin/images/digests.json"}
 	}
-	reportJSON, err := readReport(files)
-	if err != nil {
-		t.Fatalf("%v: build //:fips_report first", err)
-	}
-	old, err := os.ReadFile(readme)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, err := update(old, reportJSON)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if bytes.Equal(old, want) {
-		return
-	}
-	is, should := strings.Split(string(old), "\n"), strings.Split(string(want), "\n")
-	for i := range min(len(is), len(should)) {
-		if is[i] != should[i] {
-			t.Errorf("README.md:%d\n  is    %s\n  wants %s", i+1, is[i], should[i])
-			break
+	for _, each := range readmes {
+		old, err := os.ReadFile(filepath.Join(root, each.name))
+		if err != nil {
+			t.Fatal(err)
 		}
+		want, err := each.update(old, files)
+		if err != nil {
+			t.Fatalf("%v: build //:fips_report and //images:digests first", err)
+		}
+		if bytes.Equal(old, want) {
+			continue
+		}
+		is, should := strings.Split(string(old), "\n"), strings.Split(string(want), "\n")
+		for i := range min(len(is), len(should)) {
+			if is[i] != should[i] {
+				t.Errorf("%s:%d\n  is    %s\n  wants %s", each.name, i+1, is[i], should[i])
+				break
+			}
+		}
+		t.Errorf("%s is not what the build gives: run `tools/bazel run //tools/readme`", each.name)
 	}
-	t.Error("README.md is not what the build gives: run `tools/bazel run //tools/readme`")
 }

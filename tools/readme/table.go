@@ -19,19 +19,15 @@ const (
 	end   = "<!-- End of what //tools/readme writes. -->"
 )
 
-// update returns the README with the table of the report in it.
-func update(readme, reportJSON []byte) ([]byte, error) {
+// update returns the README with another table in it.
+func update(readme, t []byte) ([]byte, error) {
 	before, rest, ok := bytes.Cut(readme, []byte(begin+"\n"))
 	if !ok {
-		return nil, fmt.Errorf("README.md has no line %q", begin)
+		return nil, fmt.Errorf("the README has no line %q", begin)
 	}
 	_, after, ok := bytes.Cut(rest, []byte(end+"\n"))
 	if !ok {
-		return nil, fmt.Errorf("README.md has no line %q", end)
-	}
-	t, err := table(reportJSON)
-	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the README has no line %q", end)
 	}
 	return bytes.Join([][]byte{before, []byte(begin + "\n\n"), t, []byte("\n" + end + "\n"), after}, nil), nil
 }
