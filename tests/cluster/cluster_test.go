@@ -60,6 +60,7 @@ func TestCluster(t *testing.T) {
 	t.Run("ingress", s.testIngress)
 	t.Run("top", s.testTop)
 	t.Run("TLS", s.testTLS)
+	t.Run("Ed25519", s.testEd25519)
 	t.Run("CronJob", s.testCronJob) // last: its minute has to be full
 }
 

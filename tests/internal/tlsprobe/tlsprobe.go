@@ -30,6 +30,9 @@ type Offer struct {
 
 	// Approved tells whether a server with the FIPS 140 policy has to accept the offer; it has to refuse all others.
 	Approved bool
+
+	// Signature is the only one that the server's certificate may make; 0 for those that are approved.
+	Signature tls.SignatureScheme
 }
 
 // Offers returns what every TLS port of the distribution is asked.
@@ -43,16 +46,17 @@ func Offers(rsa bool) []Offer {
 		chacha, cbc = tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA
 	}
 	return []Offer{
-		{"TLS 1.3, AES-128-GCM, P-256", tls.VersionTLS13, tls.TLS_AES_128_GCM_SHA256, tls.CurveP256, true},
-		{"TLS 1.3, AES-256-GCM, P-384", tls.VersionTLS13, tls.TLS_AES_256_GCM_SHA384, tls.CurveP384, true},
-		{"TLS 1.2, ECDHE AES-128-GCM, P-256", tls.VersionTLS12, aes128, tls.CurveP256, true},
-		{"TLS 1.2, ECDHE AES-256-GCM, P-384", tls.VersionTLS12, aes256, tls.CurveP384, true},
-		{"TLS 1.3, ChaCha20-Poly1305, P-256", tls.VersionTLS13, tls.TLS_CHACHA20_POLY1305_SHA256, tls.CurveP256, false},
-		{"TLS 1.2, ECDHE ChaCha20-Poly1305, P-256", tls.VersionTLS12, chacha, tls.CurveP256, false},
-		{"TLS 1.3, AES-128-GCM, X25519", tls.VersionTLS13, tls.TLS_AES_128_GCM_SHA256, tls.X25519, false},
-		{"TLS 1.2, ECDHE AES-128-GCM, X25519", tls.VersionTLS12, aes128, tls.X25519, false},
-		{"TLS 1.1, ECDHE AES-128-CBC, P-256", tls.VersionTLS11, cbc, tls.CurveP256, false},
-		{"TLS 1.2, RSA key exchange, AES-128-GCM", tls.VersionTLS12, tls.TLS_RSA_WITH_AES_128_GCM_SHA256, tls.CurveP256, false},
+		{"TLS 1.3, AES-128-GCM, P-256", tls.VersionTLS13, tls.TLS_AES_128_GCM_SHA256, tls.CurveP256, true, 0},
+		{"TLS 1.3, AES-256-GCM, P-384", tls.VersionTLS13, tls.TLS_AES_256_GCM_SHA384, tls.CurveP384, true, 0},
+		{"TLS 1.2, ECDHE AES-128-GCM, P-256", tls.VersionTLS12, aes128, tls.CurveP256, true, 0},
+		{"TLS 1.2, ECDHE AES-256-GCM, P-384", tls.VersionTLS12, aes256, tls.CurveP384, true, 0},
+		{"TLS 1.3, ChaCha20-Poly1305, P-256", tls.VersionTLS13, tls.TLS_CHACHA20_POLY1305_SHA256, tls.CurveP256, false, 0},
+		{"TLS 1.2, ECDHE ChaCha20-Poly1305, P-256", tls.VersionTLS12, chacha, tls.CurveP256, false, 0},
+		{"TLS 1.3, AES-128-GCM, X25519", tls.VersionTLS13, tls.TLS_AES_128_GCM_SHA256, tls.X25519, false, 0},
+		{"TLS 1.2, ECDHE AES-128-GCM, X25519", tls.VersionTLS12, aes128, tls.X25519, false, 0},
+		{"TLS 1.1, ECDHE AES-128-CBC, P-256", tls.VersionTLS11, cbc, tls.CurveP256, false, 0},
+		{"TLS 1.2, RSA key exchange, AES-128-GCM", tls.VersionTLS12, tls.TLS_RSA_WITH_AES_128_GCM_SHA256, tls.CurveP256, false, 0},
+		{"TLS 1.3, AES-128-GCM, P-256, Ed25519 certificate", tls.VersionTLS13, tls.TLS_AES_128_GCM_SHA256, tls.CurveP256, false, tls.Ed25519},
 	}
 }
 
@@ -169,7 +173,11 @@ func (o Offer) extensions(add func(uint16, cryptobyte.BuilderContinuation), serv
 	})
 	add(extSignatureAlgorithms, func(b *cryptobyte.Builder) {
 		b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) {
-			for _, s := range signatureAlgorithms {
+			signatures := signatureAlgorithms
+			if o.Signature != 0 {
+				signatures = []tls.SignatureScheme{o.Signature}
+			}
+			for _, s := range signatures {
 				b.AddUint16(uint16(s))
 			}
 		})

@@ -1,7 +1,9 @@
 package tlsprobe_test
 
 import (
+	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
@@ -22,14 +24,23 @@ import (
 // An ordinary server has to be told apart from one under policy: every offer is made to a server that accepts
 // exactly the approved ones, and to one that accepts everything Go can.
 func TestProbe(t *testing.T) {
-	cert := selfSigned(t)
+	_, ed25519Key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ecdsaKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
 	approved := &tls.Config{
+		Certificates:     []tls.Certificate{selfSigned(t, ecdsaKey)},
 		MinVersion:       tls.VersionTLS12,
 		CipherSuites:     []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384},
 		CurvePreferences: []tls.CurveID{tls.CurveP256, tls.CurveP384},
 	}
 	anything := &tls.Config{
-		MinVersion: tls.VersionTLS10,
+		Certificates: []tls.Certificate{selfSigned(t, ecdsaKey), selfSigned(t, ed25519Key)},
+		MinVersion:   tls.VersionTLS10,
 		CipherSuites: []uint16{
 			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
 			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
@@ -46,7 +57,6 @@ func TestProbe(t *testing.T) {
 		{"anything", anything, func(o tlsprobe.Offer) bool { return !strings.Contains(o.Name, "RSA key exchange") }},
 	} {
 		t.Run(server.name, func(t *testing.T) {
-			server.config.Certificates = []tls.Certificate{cert}
 			s := httptest.NewUnstartedServer(http.NotFoundHandler())
 			s.TLS = server.config
 			s.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -74,12 +84,8 @@ func TestProbeWithoutServer(t *testing.T) {
 	}
 }
 
-func selfSigned(t *testing.T) tls.Certificate {
+func selfSigned(t *testing.T, key crypto.Signer) tls.Certificate {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1),
 		Subject:      pkix.Name{CommonName: "localhost"},
