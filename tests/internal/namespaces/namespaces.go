@@ -18,7 +18,7 @@ import (
 // inside is set in the environment of the process that runs in the new namespaces.
 const inside = "KUBEFIPS_TEST_NAMESPACES"
 
-const flags = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWPID | unix.CLONE_NEWIPC |
+const flags = unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWPID | unix.CLONE_NEWIPC |
 	unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
 
 // Main is the body of TestMain: it runs the tests of m as root and process 1 of new mount, network, PID, IPC, UTS and
@@ -28,6 +28,23 @@ const flags = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.C
 // All of it ends with the process, and nothing of it reaches the machine. When the machine does not allow it, the test
 // fails and says what it needs.
 func Main(m *testing.M) {
+	run(m, &syscall.SysProcAttr{
+		Cloneflags:  unix.CLONE_NEWUSER | flags,
+		UidMappings: []syscall.SysProcIDMap{{HostID: os.Geteuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getegid(), Size: 1}},
+	})
+}
+
+// MainAsRoot is Main without the user namespace, for tests whose containers run as many users. Only root can run them, and not
+// in Bazel's sandbox, which has one user.
+func MainAsRoot(m *testing.M) {
+	if os.Geteuid() != 0 {
+		fail(errors.New("this test has to run as root: its containers run as many users"))
+	}
+	run(m, &syscall.SysProcAttr{Cloneflags: flags})
+}
+
+func run(m *testing.M, attributes *syscall.SysProcAttr) {
 	if os.Getenv(inside) != "" {
 		if err := setUp(); err != nil {
 			fail(err)
@@ -41,12 +58,8 @@ func Main(m *testing.M) {
 	cmd := exec.Command(self, os.Args[1:]...)
 	cmd.Env = append(os.Environ(), inside+"=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  flags,
-		Pdeathsig:   syscall.SIGKILL,
-		UidMappings: []syscall.SysProcIDMap{{HostID: os.Geteuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getegid(), Size: 1}},
-	}
+	cmd.SysProcAttr = attributes
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	runtime.LockOSThread() // Pdeathsig is for the end of the thread that started the process
 	err = cmd.Run()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.Exited() {
