@@ -196,17 +196,15 @@ func (l listener) key() x509.PublicKeyAlgorithm {
 
 // probe makes all offers to a port, and ticks it off what is required.
 func (l listener) probe(t *testing.T, required map[string]int, w *tabwriter.Writer) {
+	if _, err := tlsprobe.Probe(l.dialable(), "localhost", tlsprobe.Offers(false)[0]); err != nil {
+		fmt.Fprint(w, "\tno TLS")
+		return
+	}
+	required[fmt.Sprintf("%s:%d", l.process, l.address.Port())]--
 	key := l.key()
-	for i, offer := range tlsprobe.Offers(key == x509.RSA) {
+	fmt.Fprintf(w, "\t%v", key)
+	for _, offer := range tlsprobe.Offers(key == x509.RSA) {
 		accepted, err := tlsprobe.Probe(l.dialable(), "localhost", offer)
-		if err != nil && i == 0 {
-			fmt.Fprint(w, "\tno TLS")
-			return
-		}
-		if i == 0 {
-			fmt.Fprintf(w, "\t%v", key)
-			required[fmt.Sprintf("%s:%d", l.process, l.address.Port())]--
-		}
 		switch {
 		case err != nil:
 			fmt.Fprint(w, "\t?")
