@@ -374,7 +374,7 @@ func (c *cluster) requireAll(m *member, acked map[string]string) {
 	for key, value := range acked {
 		if found[key] != value {
 			lost++
-			c.t.Logf("%s: %s is %q, acknowledged was %q", m.name, key, found[key], value)
+			c.t.Logf("%s: %s is %.40q, acknowledged was %.40q", m.name, key, found[key], value)
 		}
 	}
 	if lost > 0 || len(acked) == 0 {
