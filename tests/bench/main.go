@@ -1,22 +1,25 @@
 // Command bench times the build of components, beside plain `go build` of the same programs with the same Go SDK, C
 // compiler, build tags and link flags, in one run:
 //
-//	go run ./tests/bench etcd runc
+//	go run ./tests/bench etcd
 //	go run ./tests/bench fipscheck PATH...
 //
-// Everything is cold but the set-up: neither side has a build cache, both have their sources. For each component it
-// prints the seconds of fetching (Bazel), of both builds, their ratio, and of a build with nothing to do.
+// Cold means all but the set-up and the sources: no build cache on either side. Bazel's figures include the proof of each
+// program, and the tool that makes it.
 package main
 
 import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -26,18 +29,20 @@ import (
 )
 
 func main() {
+	var runs int
 	cmd := &cobra.Command{
 		Use:           "bench COMPONENT...",
 		Short:         "Time the build of components beside plain go build",
-		Example:       "  go run ./tests/bench etcd runc",
+		Example:       "  go run ./tests/bench --runs=3 etcd",
 		Args:          cobra.MinimumNArgs(1),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, components []string) error {
-			return run(cmd.Context(), components)
+			return run(cmd.Context(), runs, components)
 		},
 	}
 	cmd.AddCommand(fipscheckCommand())
+	cmd.Flags().IntVar(&runs, "runs", 3, "times that each figure is taken; the median is printed")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := cmd.ExecuteContext(ctx); err != nil {
@@ -51,9 +56,16 @@ type bench struct {
 	workspace string
 	scratch   string
 	bazelBase string // output base of the measured Bazel
+	rows      []*row
 }
 
-func run(ctx context.Context, components []string) error {
+// row is one line of the result.
+type row struct {
+	name         string
+	plain, bazel []time.Duration
+}
+
+func run(ctx context.Context, runs int, components []string) error {
 	workspace, err := os.Getwd()
 	if err != nil {
 		return err
@@ -67,91 +79,250 @@ func run(ctx context.Context, components []string) error {
 	}
 	b := &bench{workspace: workspace, scratch: scratch}
 	defer b.remove()
-
-	if out, err := b.bazel(ctx, "build", "@clang_musl//:x86_64-linux-musl-clang"); err != nil {
-		return fmt.Errorf("%w\n%s", err, out)
+	if err := b.bazel(ctx, "build", "@clang_musl//:x86_64-linux-musl-clang", "//components/bazel-remote"); err != nil {
+		return err
 	}
-	base, err := b.bazel(ctx, "info", "output_base")
-	if err != nil {
-		return fmt.Errorf("%w\n%s", err, base)
+	if b.bazelBase, err = b.output(ctx, "info", "output_base"); err != nil {
+		return err
 	}
-	lines := strings.Split(strings.TrimSpace(base), "\n")
-	b.bazelBase = lines[len(lines)-1]
-
-	fmt.Printf("%-16s %8s %8s %8s %6s %6s\n", "component", "go build", "fetch", "bazel", "ratio", "null")
-	var plainSum, bazelSum time.Duration
 	for _, c := range components {
-		plain, err := b.plain(ctx, c)
-		if err != nil {
-			return fmt.Errorf("%s: plain go build: %w", c, err)
+		b.rows = nil
+		for i := range runs {
+			fmt.Fprintf(os.Stderr, "%s: run %d of %d\n", c, i+1, runs)
+			if err := b.component(ctx, c); err != nil {
+				return fmt.Errorf("%s: %w", c, err)
+			}
 		}
-		fetch, build, null, err := b.measureBazel(ctx, c)
-		if err != nil {
-			return fmt.Errorf("%s: %w", c, err)
-		}
-		plainSum += plain
-		bazelSum += build
-		fmt.Printf("%-16s %8.1f %8.1f %8.1f %6.2f %6.1f\n", c, plain.Seconds(), fetch.Seconds(), build.Seconds(), build.Seconds()/plain.Seconds(), null.Seconds())
-	}
-	if len(components) > 1 {
-		fmt.Printf("%-16s %8.1f %8s %8.1f %6.2f\n", "sum", plainSum.Seconds(), "", bazelSum.Seconds(), bazelSum.Seconds()/plainSum.Seconds())
+		b.print(c, runs)
 	}
 	return nil
 }
 
-// bazel runs Bazel with an output base of its own and without the disk cache.
-func (b *bench) bazel(ctx context.Context, command string, args ...string) (string, error) {
-	args = append([]string{"--output_user_root=" + filepath.Join(b.scratch, "bazel"), command, "--disk_cache=", "--noshow_progress"}, args...)
-	cmd := exec.CommandContext(ctx, filepath.Join(b.workspace, "tools", "bazel"), args...)
-	cmd.Dir = b.workspace
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("bazel %s: %w", command, err)
-	}
-	return string(out), err
-}
-
-// measureBazel times fetching and analysing a component, building it, and building it again.
-func (b *bench) measureBazel(ctx context.Context, component string) (fetch, build, null time.Duration, err error) {
-	target := "//components/" + component + ":all"
-	for _, step := range []struct {
-		took *time.Duration
-		args []string
-	}{
-		{&fetch, []string{"--nobuild", target}},
-		{&build, []string{target}},
-		{&null, []string{target}},
-	} {
-		start := time.Now()
-		if out, err := b.bazel(ctx, "build", step.args...); err != nil {
-			return 0, 0, 0, fmt.Errorf("%w\n%s", err, out)
+// print writes a table in Markdown.
+func (b *bench) print(component string, runs int) {
+	load, _ := os.ReadFile("/proc/loadavg") // one more figure, if there is one
+	fmt.Printf("\n%s, median of %d, in seconds; %s; %d cores; load %s\n", component, runs, time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), strings.TrimSpace(string(load)))
+	fmt.Printf("| | go build | Bazel | ratio |\n|---|---:|---:|---:|\n")
+	for _, r := range b.rows {
+		plain, ratio := "", ""
+		bazel := median(r.bazel).Seconds()
+		if len(r.plain) > 0 {
+			p := median(r.plain).Seconds()
+			plain, ratio = fmt.Sprintf("%.1f", p), fmt.Sprintf("%.2f", bazel/p)
 		}
-		*step.took = time.Since(start)
+		fmt.Printf("| %s | %s | %.1f | %s |\n", r.name, plain, bazel, ratio)
 	}
-	return fetch, build, null, nil
 }
 
-// target is what a component's fips_go_binary targets say.
-type target struct {
-	goVersion string
-	tags      []string
+func median(d []time.Duration) time.Duration {
+	d = slices.Sorted(slices.Values(d))
+	return d[len(d)/2]
 }
 
-// targetOf reads the Go version and build tags of a component's programs.
-func (b *bench) targetOf(ctx context.Context, component string) (target, error) {
-	cmd := exec.CommandContext(ctx, filepath.Join(b.workspace, "tools", "bazel"), "--output_user_root="+filepath.Join(b.scratch, "bazel"),
-		"query", "--output=streamed_jsonproto", "--ui_event_filters=-info", "--noshow_progress", "kind('^fips_go_binary', //components/"+component+":all)")
+// row returns the line of a name.
+func (b *bench) row(name string) *row {
+	for _, r := range b.rows {
+		if r.name == name {
+			return r
+		}
+	}
+	r := &row{name: name}
+	b.rows = append(b.rows, r)
+	return r
+}
+
+func measure(into *[]time.Duration, do func() error) error {
+	start := time.Now()
+	err := do()
+	*into = append(*into, time.Since(start))
+	return err
+}
+
+// component takes each figure once.
+func (b *bench) component(ctx context.Context, component string) error {
+	all := "//components/" + component + ":all"
+	if len(b.rows) == 0 { // they are fetched once
+		if err := measure(&b.row("fetching sources, BUILD files, analysis").bazel, func() error { return b.bazel(ctx, "build", "--nobuild", all) }); err != nil {
+			return err
+		}
+	}
+	t, err := b.targetOf(ctx, component)
+	if err != nil {
+		return err
+	}
+	p, err := b.newPlain(ctx, component, t)
+	if err != nil {
+		return err
+	}
+	disk := filepath.Join(b.scratch, "disk")
+	if err := os.RemoveAll(disk); err != nil {
+		return err
+	}
+	build := func(args ...string) func() error {
+		return func() error {
+			return b.bazel(ctx, "build", append(append([]string{"--disk_cache=" + disk}, t.labels...), args...)...)
+		}
+	}
+	clean := func() error { return b.bazel(ctx, "clean") }
+
+	if err := clean(); err != nil {
+		return err
+	}
+	cold := b.row("cold build")
+	if err := errors.Join(measure(&cold.plain, p.build), measure(&cold.bazel, build())); err != nil {
+		return err
+	}
+	null := b.row("nothing changed")
+	if err := errors.Join(measure(&null.plain, p.build), measure(&null.bazel, build())); err != nil {
+		return err
+	}
+	line := b.row("one line changed in a main package")
+	undo, err := b.changeLine(p)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(measure(&line.plain, p.build), measure(&line.bazel, build()), undo())
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(build()(), clean()); err != nil {
+		return err
+	}
+	if err := measure(&b.row("all in the disk cache").bazel, build()); err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(b.workspace, "images", component)); err == nil {
+		if err := b.image(ctx, component, build); err != nil {
+			return err
+		}
+	}
+	return b.remote(ctx, t)
+}
+
+// image times the image after one line of its BUILD file has changed.
+func (b *bench) image(ctx context.Context, component string, build func(...string) func() error) error {
+	target := "//images/" + component + ":image.digest"
+	if err := build(target)(); err != nil {
+		return err
+	}
+	file := filepath.Join(b.workspace, "images", component, "BUILD.bazel")
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	changed := bytes.Replace(content, []byte("fips_image(\n"), []byte(fmt.Sprintf("fips_image(\n    cmd = [\"bench-%d\"],\n", time.Now().UnixNano())), 1)
+	if bytes.Contains(content, []byte("cmd = ")) {
+		return nil // it would be there twice
+	}
+	if err := os.WriteFile(file, changed, 0o644); err != nil {
+		return err
+	}
+	return errors.Join(measure(&b.row("one line changed in an image").bazel, build(target)), os.WriteFile(file, content, 0o644))
+}
+
+// remote times a fresh clone elsewhere, with an output base of its own, that has all in a remote cache on loopback.
+func (b *bench) remote(ctx context.Context, t *target) error {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	address := listener.Addr().String()
+	listener.Close()
+	dir := filepath.Join(b.scratch, "remote")
+	if err := b.bazel(ctx, "build", "//components/bazel-remote"); err != nil {
+		return err
+	}
+	root, err := b.output(ctx, "info", "execution_root")
+	if err != nil {
+		return err
+	}
+	built, err := b.output(ctx, "cquery", "--output=files", "//components/bazel-remote")
+	if err != nil {
+		return err
+	}
+	// A copy: cleaning would delete the running program.
+	program := filepath.Join(b.scratch, "bazel-remote")
+	content, err := os.ReadFile(filepath.Join(root, built))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(program, content, 0o755); err != nil {
+		return err
+	}
+	server := exec.CommandContext(ctx, program, "--dir="+dir, "--max_size=5", "--http_address="+address, "--grpc_address=none", "--access_log_level=none")
+	if err := server.Start(); err != nil {
+		return err
+	}
+	defer func() {
+		server.Process.Kill()
+		server.Wait()
+		os.RemoveAll(dir)
+		os.Remove(program)
+	}()
+	flags := append([]string{"--disk_cache=", "--remote_cache=http://" + address}, t.labels...)
+	if err := errors.Join(b.bazel(ctx, "clean"), b.bazel(ctx, "build", flags...)); err != nil {
+		return err
+	}
+	elsewhere := &bench{scratch: filepath.Join(b.scratch, "elsewhere")}
+	elsewhere.workspace = filepath.Join(elsewhere.scratch, "clone")
+	defer elsewhere.remove()
+	if err := os.MkdirAll(elsewhere.scratch, 0o755); err != nil {
+		return err
+	}
+	copied := exec.CommandContext(ctx, "sh", "-c", `git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$0"`, elsewhere.workspace)
+	copied.Dir = b.workspace
+	if err := os.Mkdir(elsewhere.workspace, 0o755); err != nil {
+		return err
+	}
+	if out, err := copied.CombinedOutput(); err != nil {
+		return fmt.Errorf("copying the source tree: %w\n%s", err, out)
+	}
+	return measure(&b.row("fresh clone, new output base, all in a remote cache (fetching included)").bazel, func() error {
+		return elsewhere.bazel(ctx, "build", flags...)
+	})
+}
+
+// bazel runs Bazel with an output base of its own.
+func (b *bench) bazel(ctx context.Context, command string, args ...string) error {
+	cmd := exec.CommandContext(ctx, filepath.Join(b.workspace, "tools", "bazel"), append([]string{"--output_user_root=" + filepath.Join(b.scratch, "bazel"), command, "--noshow_progress"}, args...)...)
+	cmd.Dir = b.workspace
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("bazel %s: %w\n%s", command, err, out)
+	}
+	return nil
+}
+
+// output returns what a Bazel command prints.
+func (b *bench) output(ctx context.Context, command string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, filepath.Join(b.workspace, "tools", "bazel"), append([]string{"--output_user_root=" + filepath.Join(b.scratch, "bazel"), command}, args...)...)
 	cmd.Dir = b.workspace
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return target{}, fmt.Errorf("bazel query: %w\n%s", err, stderr.Bytes())
+		return "", fmt.Errorf("bazel %s: %w\n%s", command, err, &stderr)
 	}
-	var found target
-	for decoder := json.NewDecoder(bytes.NewReader(out)); decoder.More(); {
+	return strings.TrimSpace(string(out)), nil
+}
+
+// target is what a component's fips_go_binary targets say.
+type target struct {
+	labels    []string
+	goVersion string
+	tags      []string
+}
+
+// targetOf reads the Go version and build tags of a component's programs.
+func (b *bench) targetOf(ctx context.Context, component string) (*target, error) {
+	out, err := b.output(ctx, "query", "--output=streamed_jsonproto", "kind('^fips_go_binary', //components/"+component+":all)")
+	if err != nil {
+		return nil, err
+	}
+	found := &target{}
+	for decoder := json.NewDecoder(strings.NewReader(out)); decoder.More(); {
 		var t struct {
 			Rule struct {
+				Name      string
 				Attribute []struct {
 					Name            string
 					StringValue     string
@@ -160,8 +331,9 @@ func (b *bench) targetOf(ctx context.Context, component string) (target, error) 
 			}
 		}
 		if err := decoder.Decode(&t); err != nil {
-			return target{}, fmt.Errorf("bazel query: %w", err)
+			return nil, fmt.Errorf("bazel query: %w", err)
 		}
+		found.labels = append(found.labels, t.Rule.Name)
 		for _, a := range t.Rule.Attribute {
 			switch a.Name {
 			case "go":
@@ -172,7 +344,7 @@ func (b *bench) targetOf(ctx context.Context, component string) (target, error) 
 		}
 	}
 	if found.goVersion == "" {
-		return target{}, fmt.Errorf("//components/%s has no fips_go_binary", component)
+		return nil, fmt.Errorf("//components/%s has no fips_go_binary", component)
 	}
 	found.tags = append(found.tags, "netgo", "osusergo")
 	slices.Sort(found.tags)
@@ -180,58 +352,119 @@ func (b *bench) targetOf(ctx context.Context, component string) (target, error) 
 	return found, nil
 }
 
-// plain times go build of the tools that the component's go.mod names, with an empty build cache.
-func (b *bench) plain(ctx context.Context, component string) (time.Duration, error) {
-	t, err := b.targetOf(ctx, component)
+// plain is go build of the tools that a component's go.mod names.
+type plain struct {
+	dir     string
+	env     []string
+	args    []string
+	tool    string // the first program's package
+	overlay string // file that says which sources are replaced
+	ctx     context.Context
+}
+
+// newPlain prepares a build with an empty build cache.
+func (b *bench) newPlain(ctx context.Context, component string, t *target) (*plain, error) {
+	p := &plain{dir: filepath.Join(b.workspace, "components", component), overlay: filepath.Join(b.scratch, "overlay.json"), ctx: ctx}
+	data, err := os.ReadFile(filepath.Join(p.dir, "go.mod"))
 	if err != nil {
-		return 0, err
-	}
-	dir := filepath.Join(b.workspace, "components", component)
-	data, err := os.ReadFile(filepath.Join(dir, "go.mod"))
-	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	mod, err := modfile.Parse("go.mod", data, nil)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
+	if len(mod.Tool) == 0 {
+		return nil, fmt.Errorf("%s has no tool line", filepath.Join(p.dir, "go.mod"))
+	}
+	p.tool = mod.Tool[0].Path
 	out, cache := filepath.Join(b.scratch, "out"), filepath.Join(b.scratch, "gocache")
 	for _, d := range []string{out, cache} {
 		if err := os.RemoveAll(d); err != nil {
-			return 0, err
+			return nil, err
 		}
 		if err := os.MkdirAll(d, 0o755); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
-	env := append(os.Environ(), "GOTOOLCHAIN=go"+t.goVersion, "GOEXPERIMENT=boringcrypto", "CGO_ENABLED=1", "GOCACHE="+cache, "GOFLAGS=", "GOWORK=off",
+	if err := os.WriteFile(p.overlay, []byte("{}"), 0o644); err != nil {
+		return nil, err
+	}
+	p.env = append(os.Environ(), "GOTOOLCHAIN=go"+t.goVersion, "GOEXPERIMENT=boringcrypto", "CGO_ENABLED=1", "GOCACHE="+cache, "GOFLAGS=", "GOWORK=off",
 		"CC="+filepath.Join(b.bazelBase, "external", "_main~debian~clang_musl", "x86_64-linux-musl-clang"))
-	step := func(args ...string) error {
-		cmd := exec.CommandContext(ctx, "go", args...)
-		cmd.Dir, cmd.Env = dir, env
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
-		}
-		return nil
-	}
-	if err := step("mod", "download"); err != nil {
-		return 0, err
-	}
-	start := time.Now()
-	args := []string{"build", "-mod=mod", "-trimpath", "-tags=" + strings.Join(t.tags, ","),
+	p.args = []string{"build", "-mod=mod", "-trimpath", "-tags=" + strings.Join(t.tags, ","), "-overlay=" + p.overlay,
 		"-ldflags=-s -w -linkmode=external -extldflags=-static", "-o", out + string(filepath.Separator)}
 	for _, tool := range mod.Tool {
-		args = append(args, tool.Path)
+		p.args = append(p.args, tool.Path)
 	}
-	if err := step(args...); err != nil {
-		return 0, err
+	_, err = p.goCommand("mod", "download")
+	return p, err
+}
+
+func (p *plain) goCommand(args ...string) (string, error) {
+	cmd := exec.CommandContext(p.ctx, "go", args...)
+	cmd.Dir, cmd.Env = p.dir, p.env
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, stderr.Bytes())
 	}
-	return time.Since(start), nil
+	return string(out), nil
+}
+
+func (p *plain) build() error {
+	_, err := p.goCommand(p.args...)
+	return err
+}
+
+// changeLine adds a line to a file of the first program's main package, for both sides.
+func (b *bench) changeLine(p *plain) (undo func() error, err error) {
+	listed, err := p.goCommand("list", "-mod=mod", "-json=Dir,GoFiles,Module", p.tool)
+	if err != nil {
+		return nil, err
+	}
+	var pkg struct {
+		Dir     string
+		GoFiles []string
+		Module  struct{ Path, Dir string }
+	}
+	if err := json.Unmarshal([]byte(listed), &pkg); err != nil {
+		return nil, err
+	}
+	source := filepath.Join(pkg.Dir, pkg.GoFiles[0])
+	rel, err := filepath.Rel(pkg.Module.Dir, source)
+	if err != nil {
+		return nil, err
+	}
+	repositories, err := filepath.Glob(filepath.Join(b.bazelBase, "external", "*~"+repositoryOf(pkg.Module.Path), rel))
+	if err != nil || len(repositories) != 1 {
+		return nil, fmt.Errorf("%s is in %q of Bazel's repositories, %v", rel, repositories, err)
+	}
+	content, err := os.ReadFile(source)
+	if err != nil {
+		return nil, err
+	}
+	changed := fmt.Appendf(content, "\nvar benchmark = %q\n", time.Now())
+	copied := filepath.Join(b.scratch, "changed.go")
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {source: copied}})
+	if err != nil {
+		return nil, err
+	}
+	return func() error { return os.WriteFile(repositories[0], content, 0o644) },
+		errors.Join(os.WriteFile(copied, changed, 0o644), os.WriteFile(p.overlay, overlay, 0o644), os.WriteFile(repositories[0], changed, 0o644))
+}
+
+// repositoryOf is gazelle's name for a module's repository: the host's parts backwards, then the path's.
+func repositoryOf(module string) string {
+	host, path, _ := strings.Cut(strings.ToLower(module), "/")
+	parts := strings.Split(host, ".")
+	slices.Reverse(parts)
+	return strings.NewReplacer("-", "_", ".", "_", "/", "_").Replace(strings.Join(parts, "_") + "/" + path)
 }
 
 // remove stops the measured Bazel and deletes what it left, read-only folders too.
 func (b *bench) remove() {
-	b.bazel(context.Background(), "shutdown")
+	exec.Command(filepath.Join(b.workspace, "tools", "bazel"), "--output_user_root="+filepath.Join(b.scratch, "bazel"), "shutdown").Run()
 	exec.Command("chmod", "-R", "u+w", b.scratch).Run()
 	os.RemoveAll(b.scratch)
 }
