@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -176,13 +177,7 @@ func (b *bench) component(ctx context.Context, component string) error {
 	if err := errors.Join(measure(&null.plain, p.build), measure(&null.bazel, build())); err != nil {
 		return err
 	}
-	line := b.row("one line changed in a main package")
-	undo, err := b.changeLine(p)
-	if err != nil {
-		return err
-	}
-	err = errors.Join(measure(&line.plain, p.build), measure(&line.bazel, build()), undo())
-	if err != nil {
+	if err := b.changes(p, component, build); err != nil {
 		return err
 	}
 	if err := errors.Join(build()(), clean()); err != nil {
@@ -191,18 +186,62 @@ func (b *bench) component(ctx context.Context, component string) error {
 	if err := measure(&b.row("all in the disk cache").bazel, build()); err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(b.workspace, "images", component)); err == nil {
-		if err := b.image(ctx, component, build); err != nil {
+	if b.hasImage(component) {
+		if err := b.image(component, build); err != nil {
 			return err
 		}
 	}
 	return b.remote(ctx, t)
 }
 
+// changes times what follows from one line of source.
+func (b *bench) changes(p *plain, component string, build func(...string) func() error) error {
+	if b.hasImage(component) {
+		if err := build(imageDigest(component))(); err != nil {
+			return err
+		}
+	}
+	for _, change := range []struct {
+		row  string
+		pick func(*plain) (*source, error)
+	}{
+		{"one line changed in a main package", (*plain).mainPackage},
+		{"one line changed in the package that most import", (*plain).deepPackage},
+	} {
+		src, err := change.pick(p)
+		if err != nil {
+			return err
+		}
+		undo, err := b.changeLine(p, src)
+		if err != nil {
+			return err
+		}
+		line := b.row(change.row)
+		// A fetched source is no place that Bazel looks into again by itself.
+		const look = "--experimental_check_external_repository_files"
+		steps := []error{measure(&line.plain, p.build), measure(&line.bazel, build(look))}
+		if b.hasImage(component) {
+			// The time is that of the image alone: its programs have just been built.
+			steps = append(steps, measure(&b.row(change.row+": the image, then").bazel, build(look, imageDigest(component))))
+		}
+		if err := errors.Join(append(steps, undo(), build(look)())...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func imageDigest(component string) string { return "//images/" + component + ":image.digest" }
+
+func (b *bench) hasImage(component string) bool {
+	_, err := os.Stat(filepath.Join(b.workspace, "images", component))
+	return err == nil
+}
+
 // image times the image after one line of its BUILD file has changed.
-func (b *bench) image(ctx context.Context, component string, build func(...string) func() error) error {
-	target := "//images/" + component + ":image.digest"
-	if err := build(target)(); err != nil {
+func (b *bench) image(component string, build func(...string) func() error) error {
+	target := imageDigest(component)
+	if err := build(target)(); err != nil { // out of the disk cache
 		return err
 	}
 	file := filepath.Join(b.workspace, "images", component, "BUILD.bazel")
@@ -358,6 +397,7 @@ type plain struct {
 	env     []string
 	args    []string
 	tool    string // the first program's package
+	tags    string // the flag
 	overlay string // file that says which sources are replaced
 	ctx     context.Context
 }
@@ -391,7 +431,8 @@ func (b *bench) newPlain(ctx context.Context, component string, t *target) (*pla
 	}
 	p.env = append(os.Environ(), "GOTOOLCHAIN=go"+t.goVersion, "GOEXPERIMENT=boringcrypto", "CGO_ENABLED=1", "GOCACHE="+cache, "GOFLAGS=", "GOWORK=off",
 		"CC="+filepath.Join(b.bazelBase, "external", "_main~debian~clang_musl", "x86_64-linux-musl-clang"))
-	p.args = []string{"build", "-mod=mod", "-trimpath", "-tags=" + strings.Join(t.tags, ","), "-overlay=" + p.overlay,
+	p.tags = "-tags=" + strings.Join(t.tags, ",")
+	p.args = []string{"build", "-mod=mod", "-trimpath", p.tags, "-overlay=" + p.overlay,
 		"-ldflags=-s -w -linkmode=external -extldflags=-static", "-o", out + string(filepath.Separator)}
 	for _, tool := range mod.Tool {
 		p.args = append(p.args, tool.Path)
@@ -417,22 +458,72 @@ func (p *plain) build() error {
 	return err
 }
 
-// changeLine adds a line to a file of the first program's main package, for both sides.
-func (b *bench) changeLine(p *plain) (undo func() error, err error) {
-	listed, err := p.goCommand("list", "-mod=mod", "-json=Dir,GoFiles,Module", p.tool)
+// source is a package that a benchmark changes, as go list describes it.
+type source struct {
+	ImportPath string
+	Dir        string
+	GoFiles    []string
+	Imports    []string
+	Module     struct{ Path, Dir string }
+}
+
+// mainPackage is the first program's.
+func (p *plain) mainPackage() (*source, error) {
+	listed, err := p.list()
 	if err != nil {
 		return nil, err
 	}
-	var pkg struct {
-		Dir     string
-		GoFiles []string
-		Module  struct{ Path, Dir string }
-	}
-	if err := json.Unmarshal([]byte(listed), &pkg); err != nil {
+	return listed[len(listed)-1], nil
+}
+
+// deepPackage is, of the first program's module, the package that most of that module's packages import, others between them or not.
+func (p *plain) deepPackage() (*source, error) {
+	listed, err := p.list()
+	if err != nil {
 		return nil, err
 	}
-	source := filepath.Join(pkg.Dir, pkg.GoFiles[0])
-	rel, err := filepath.Rel(pkg.Module.Dir, source)
+	var deepest *source
+	importers := map[string]map[string]bool{} // package -> packages of the module that need it
+	module := listed[len(listed)-1].Module.Path
+	for _, pkg := range slices.Backward(listed) { // importers first
+		if pkg.Module.Path != module {
+			continue
+		}
+		for _, imported := range pkg.Imports {
+			if importers[imported] == nil {
+				importers[imported] = map[string]bool{}
+			}
+			importers[imported][pkg.ImportPath] = true
+			maps.Copy(importers[imported], importers[pkg.ImportPath])
+		}
+		if len(pkg.GoFiles) > 0 && (deepest == nil || len(importers[pkg.ImportPath]) > len(importers[deepest.ImportPath])) {
+			deepest = pkg
+		}
+	}
+	return deepest, nil
+}
+
+// list returns the packages of the first program, each after those that it imports.
+func (p *plain) list() ([]*source, error) {
+	out, err := p.goCommand("list", "-mod=mod", "-deps", "-json=ImportPath,Dir,GoFiles,Imports,Module", p.tags, p.tool)
+	if err != nil {
+		return nil, err
+	}
+	var listed []*source
+	for decoder := json.NewDecoder(strings.NewReader(out)); decoder.More(); {
+		pkg := &source{}
+		if err := decoder.Decode(pkg); err != nil {
+			return nil, fmt.Errorf("go list: %w", err)
+		}
+		listed = append(listed, pkg)
+	}
+	return listed, nil
+}
+
+// changeLine adds a line to a file of a package, for both sides.
+func (b *bench) changeLine(p *plain, pkg *source) (undo func() error, err error) {
+	file := filepath.Join(pkg.Dir, pkg.GoFiles[0])
+	rel, err := filepath.Rel(pkg.Module.Dir, file)
 	if err != nil {
 		return nil, err
 	}
@@ -440,13 +531,13 @@ func (b *bench) changeLine(p *plain) (undo func() error, err error) {
 	if err != nil || len(repositories) != 1 {
 		return nil, fmt.Errorf("%s is in %q of Bazel's repositories, %v", rel, repositories, err)
 	}
-	content, err := os.ReadFile(source)
+	content, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
 	changed := fmt.Appendf(content, "\nvar benchmark = %q\n", time.Now())
 	copied := filepath.Join(b.scratch, "changed.go")
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {source: copied}})
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {file: copied}})
 	if err != nil {
 		return nil, err
 	}
