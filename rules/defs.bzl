@@ -104,6 +104,7 @@ def fips_go_binary(
         size = "small",
         args = [
             "binary",
+            "--tags=" + ",".join(gotags),
             native.package_name(),
             "$(rootpath :{})".format(name),
         ],
@@ -184,7 +185,7 @@ def _fips_test(name, component, mode, **kwargs):
 
 def _component_files():
     """What of a component's folder its tests compare with upstream."""
-    return native.glob(["README.md", "go.mod", "go.sum", "upstream.bzl"], allow_empty = True)
+    return native.glob(["README.md", "*.MODULE.bazel", "go.mod", "go.sum", "upstream.bzl"], allow_empty = True)
 
 def _upstream_test(component, go):
     """Holds a component to its upstream: modules, Go version, default GODEBUG."""

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -49,13 +50,16 @@ modules and, beside it, the files that name its Go version. Differences in modul
 }
 
 func binaryCommand() *cobra.Command {
-	return &cobra.Command{
+	var tags []string
+	c := &cobra.Command{
 		Use:     "binary DIR BINARY",
-		Short:   "Compare the modules linked into a program with the component's go.mod and go.sum",
-		Example: "  upstreamcheck binary components/etcd etcdctl",
+		Short:   "Compare the modules linked into a program with the component's go.mod and go.sum, and its build tags with gazelle's",
+		Example: "  upstreamcheck binary --tags=seccomp components/runc runc",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return component.CheckBinary(args[0], args[1])
+			return errors.Join(component.CheckTags(args[0], tags), component.CheckBinary(args[0], args[1]))
 		},
 	}
+	c.Flags().StringSliceVar(&tags, "tags", nil, "build tags that the program is compiled with")
+	return c
 }
