@@ -58,6 +58,7 @@ type bench struct {
 	scratch   string
 	bazelBase string // output base of the measured Bazel
 	rows      []*row
+	sizes     [2]int64 // of the programs, in bytes: go build's, Bazel's
 }
 
 // row is one line of the result.
@@ -112,6 +113,9 @@ func (b *bench) print(component string, runs int) {
 			plain, ratio = fmt.Sprintf("%.1f", p), fmt.Sprintf("%.2f", bazel/p)
 		}
 		fmt.Printf("| %s | %s | %.1f | %s |\n", r.name, plain, bazel, ratio)
+	}
+	if b.sizes[0] > 0 {
+		fmt.Printf("| size of the programs, MB | %.1f | %.1f | %.3f |\n", float64(b.sizes[0])/1e6, float64(b.sizes[1])/1e6, float64(b.sizes[1])/float64(b.sizes[0]))
 	}
 }
 
@@ -173,6 +177,9 @@ func (b *bench) component(ctx context.Context, component string) error {
 	if err := errors.Join(measure(&cold.plain, p.build), measure(&cold.bazel, build())); err != nil {
 		return err
 	}
+	if err := b.measureSizes(ctx, p, t); err != nil {
+		return err
+	}
 	null := b.row("nothing changed")
 	if err := errors.Join(measure(&null.plain, p.build), measure(&null.bazel, build())); err != nil {
 		return err
@@ -192,6 +199,46 @@ func (b *bench) component(ctx context.Context, component string) error {
 		}
 	}
 	return b.remote(ctx, t)
+}
+
+// measureSizes adds up what both sides built.
+func (b *bench) measureSizes(ctx context.Context, p *plain, t *target) error {
+	b.sizes = [2]int64{}
+	plain, err := filepath.Glob(filepath.Join(p.out, "*"))
+	if err != nil {
+		return err
+	}
+	if len(plain) != len(t.labels) {
+		return nil // one main package, two programs: no comparison
+	}
+	root, err := b.output(ctx, "info", "execution_root")
+	if err != nil {
+		return err
+	}
+	listed, err := b.output(ctx, "cquery", "--output=files", "set("+strings.Join(t.labels, " ")+")")
+	if err != nil {
+		return err
+	}
+	for _, file := range plain {
+		if err := addSize(&b.sizes[0], file); err != nil {
+			return err
+		}
+	}
+	for file := range strings.Lines(listed) {
+		if err := addSize(&b.sizes[1], filepath.Join(root, strings.TrimSpace(file))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func addSize(sum *int64, file string) error {
+	info, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
+	*sum += info.Size()
+	return nil
 }
 
 // changes times what follows from one line of source.
@@ -398,6 +445,7 @@ type plain struct {
 	args    []string
 	tool    string // the first program's package
 	tags    string // the flag
+	out     string // folder of the programs
 	overlay string // file that says which sources are replaced
 	ctx     context.Context
 }
@@ -417,8 +465,9 @@ func (b *bench) newPlain(ctx context.Context, component string, t *target) (*pla
 		return nil, fmt.Errorf("%s has no tool line", filepath.Join(p.dir, "go.mod"))
 	}
 	p.tool = mod.Tool[0].Path
-	out, cache := filepath.Join(b.scratch, "out"), filepath.Join(b.scratch, "gocache")
-	for _, d := range []string{out, cache} {
+	cache := filepath.Join(b.scratch, "gocache")
+	p.out = filepath.Join(b.scratch, "out")
+	for _, d := range []string{p.out, cache} {
 		if err := os.RemoveAll(d); err != nil {
 			return nil, err
 		}
@@ -433,7 +482,7 @@ func (b *bench) newPlain(ctx context.Context, component string, t *target) (*pla
 		"CC="+filepath.Join(b.bazelBase, "external", "_main~debian~clang_musl", "x86_64-linux-musl-clang"))
 	p.tags = "-tags=" + strings.Join(t.tags, ",")
 	p.args = []string{"build", "-mod=mod", "-trimpath", p.tags, "-overlay=" + p.overlay,
-		"-ldflags=-s -w -linkmode=external -extldflags=-static", "-o", out + string(filepath.Separator)}
+		"-ldflags=-s -w -linkmode=external -extldflags=-static", "-o", p.out + string(filepath.Separator)}
 	for _, tool := range mod.Tool {
 		p.args = append(p.args, tool.Path)
 	}
