@@ -10,6 +10,10 @@ load(":verdict.bzl", "VERDICT_ATTRS", "verified_program")
 visibility(["//rules/...", "//tests/starlark/..."])
 
 _GO_TOOLCHAIN = "@rules_go//go:toolchain"
+
+# CMVP certificates that are Historical: nothing new may rely on them. Go SDKs with these are locked to test fipscheck.
+_HISTORICAL = ["4407"]
+
 _PLATFORM_FIX = "Build for //toolchains/platforms:linux_amd64 or //toolchains/platforms:linux_arm64."
 
 def _has_constraint(ctx, target):
@@ -31,6 +35,9 @@ def _check_closed(ctx, archive):
     sdk = ctx.toolchains[_GO_TOOLCHAIN].sdk
     if ctx.attr.go not in GO_SDKS:
         fail("{}: Go {} is not locked. Lock it with `bazel run //tools/update -- go {}`.".format(ctx.label, ctx.attr.go, ctx.attr.go))
+    certificate = GO_SDKS[ctx.attr.go]["certificate"]
+    if certificate in _HISTORICAL:
+        fail("{}: Go {} carries BoringCrypto of certificate #{}, which is Historical. Choose Go 1.24 or newer.".format(ctx.label, ctx.attr.go, certificate))
     if sdk.version != ctx.attr.go:
         fail("{}: Go {} was asked for, Go {} was resolved. Name it in GO_VERSIONS of //toolchains/go:go.MODULE.bazel.".format(ctx.label, ctx.attr.go, sdk.version))
     if "boringcrypto" not in sdk.experiments.split(","):

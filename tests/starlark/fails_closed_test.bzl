@@ -9,6 +9,7 @@ _PLATFORMS = "//command_line_option:platforms"
 # What is wrong -> (settings, what the message has to say).
 _WRONG = {
     "go_as_c": ({}, "is a Go program, which has to be compiled with BoringCrypto"),
+    "historical_sdk": ({}, "certificate #4407, which is Historical"),
     "missing_cc_toolchain": ({_PLATFORMS: str(Label(":no_cc_toolchain"))}, "no C++ toolchain resolves"),
     "msan": ({str(Label("@rules_go//go/config:msan")): True}, "go/config:msan makes Go compile its own crypto"),
     "platform_without_cgo": ({_PLATFORMS: str(Label(":no_cgo"))}, "cgo is off on the target platform"),
@@ -28,6 +29,7 @@ def _message_test(settings, message):
     return analysistest.make(_impl, config_settings = settings, expect_failure = True)
 
 go_as_c_fails_test = _message_test(*_WRONG["go_as_c"])
+historical_sdk_fails_test = _message_test(*_WRONG["historical_sdk"])
 missing_cc_toolchain_fails_test = _message_test(*_WRONG["missing_cc_toolchain"])
 msan_fails_test = _message_test(*_WRONG["msan"])
 platform_without_cgo_fails_test = _message_test(*_WRONG["platform_without_cgo"])
@@ -58,16 +60,19 @@ def fails_closed_tests(name, binary, linked):
         rule(name = test, size = "small", target_under_test = binary)
 
     # Wrong uses that are no settings need targets of their own, which only their tests may build.
-    unlocked = name + "_unlocked_sdk"
-    fips_go_binary(
-        name = unlocked,
-        component = "none",
-        go = "1.0.0",
-        linked = linked,
-        tags = ["manual"],
-        version = "v0.0.0",
-    )
-    unlocked_sdk_fails_test(name = "unlocked_sdk_fails_test", size = "small", target_under_test = unlocked)
+    for test, rule, go in [
+        ("historical_sdk_fails_test", historical_sdk_fails_test, "1.21.13"),
+        ("unlocked_sdk_fails_test", unlocked_sdk_fails_test, "1.0.0"),
+    ]:
+        fips_go_binary(
+            name = "{}_go{}".format(name, go),
+            component = "none",
+            go = go,
+            linked = linked,
+            tags = ["manual"],
+            version = "v0.0.0",
+        )
+        rule(name = test, size = "small", target_under_test = "{}_go{}".format(name, go))
     go_as_c = name + "_go_as_c"
     fips_cc_binary(
         name = go_as_c,
@@ -77,4 +82,4 @@ def fails_closed_tests(name, binary, linked):
         version = "v0.0.0",
     )
     go_as_c_fails_test(name = "go_as_c_fails_test", size = "small", target_under_test = go_as_c)
-    native.test_suite(name = name, tests = tests.keys() + ["unlocked_sdk_fails_test", "go_as_c_fails_test"])
+    native.test_suite(name = name, tests = tests.keys() + ["go_as_c_fails_test", "historical_sdk_fails_test", "unlocked_sdk_fails_test"])

@@ -1,6 +1,33 @@
 """Go SDKs by version. Written by `bazel run //tools/update -- go <version>`; do not edit."""
 
 GO_SDKS = {
+    "1.21.13": {
+        "h1": "h1:THKeCuuOK6mnQhbTbvvH9CKU3D4lwUERQax+yRXCVJk=",
+        "sha256": "f3568bbc73073440d4e7e2093e37ccc84d1d852454c7bf5e044e809179ea7ab7",
+        "boringcrypto": {
+            "amd64": "c1dd71f0ea77e385796db11102c461896ee0824825c773979751983e2bf49912",
+            "arm64": "4f1a0b9d005dde3b56b3fb11237b107d6aa91fcd0743c5503c11da12a71a5866",
+        },
+        "certificate": "4407",
+    },
+    "1.22.12": {
+        "h1": "h1:Hdh4VJAlDWzMnhKpqDwqJJr+sE7NgsJ86dyR4wrv2oY=",
+        "sha256": "d426bcf50497ae8665e741482aba04fc12782e8860857229d4005dcc480fd89b",
+        "boringcrypto": {
+            "amd64": "c1dd71f0ea77e385796db11102c461896ee0824825c773979751983e2bf49912",
+            "arm64": "4f1a0b9d005dde3b56b3fb11237b107d6aa91fcd0743c5503c11da12a71a5866",
+        },
+        "certificate": "4407",
+    },
+    "1.23.12": {
+        "h1": "h1:CQZ55qhuGAYcgv4npnr3DsfZP3i8URMjkpv7TYHRIH4=",
+        "sha256": "7bf9a01c191c452bf1fa9266a547abe0e437ff46d16adc9ec55fcc4fea24c121",
+        "boringcrypto": {
+            "amd64": "c1dd71f0ea77e385796db11102c461896ee0824825c773979751983e2bf49912",
+            "arm64": "4f1a0b9d005dde3b56b3fb11237b107d6aa91fcd0743c5503c11da12a71a5866",
+        },
+        "certificate": "4407",
+    },
     "1.24.5": {
         "h1": "h1:J3XiuBIiVPnlfCSOjkv8AGhrPIL7w6Y66uTTos547f8=",
         "sha256": "b10ba2160d4c5132f25709331d80d35b6ccc31136eeda584dd7ff5fc40514f2f",
