@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -270,6 +271,14 @@ func (n node) mount() error {
 		if err := os.MkdirAll(filepath.Join(n.Dir, dir), 0o755); err != nil {
 			return err
 		}
+	}
+	// Calico's pods look there for modules of the kernel; the root that tools/bazel makes has no such folder.
+	if _, err := os.Stat("/lib/modules"); errors.Is(err, fs.ErrNotExist) {
+		lib := filepath.Join(n.Dir, "lib")
+		if err := os.MkdirAll(filepath.Join(lib, "modules"), 0o755); err != nil {
+			return err
+		}
+		mounts = append(mounts, mount{"overlay", "/lib", "overlay", unix.MS_RDONLY, "lowerdir=" + lib + ":/lib"})
 	}
 	mounts = append(mounts,
 		mount{filepath.Join(n.Dir, "etc"), "/etc", "", unix.MS_BIND, ""},
