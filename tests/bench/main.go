@@ -92,6 +92,7 @@ func run(ctx context.Context, runs int, components []string) error {
 		for i := range runs {
 			fmt.Fprintf(os.Stderr, "%s: run %d of %d\n", c, i+1, runs)
 			if err := b.component(ctx, c); err != nil {
+				b.print(c, i+1) // what was taken stays true
 				return fmt.Errorf("%s: %w", c, err)
 			}
 		}
@@ -445,14 +446,15 @@ type plain struct {
 	args    []string
 	tool    string // the first program's package
 	tags    string // the flag
+	modFile string // the component's go.mod with that copy in it
 	out     string // folder of the programs
-	overlay string // file that says which sources are replaced
+	module  string // copy of the first program's module, in which a line is changed
 	ctx     context.Context
 }
 
 // newPlain prepares a build with an empty build cache.
 func (b *bench) newPlain(ctx context.Context, component string, t *target) (*plain, error) {
-	p := &plain{dir: filepath.Join(b.workspace, "components", component), overlay: filepath.Join(b.scratch, "overlay.json"), ctx: ctx}
+	p := &plain{dir: filepath.Join(b.workspace, "components", component), module: filepath.Join(b.scratch, "module"), ctx: ctx}
 	data, err := os.ReadFile(filepath.Join(p.dir, "go.mod"))
 	if err != nil {
 		return nil, err
@@ -475,19 +477,46 @@ func (b *bench) newPlain(ctx context.Context, component string, t *target) (*pla
 			return nil, err
 		}
 	}
-	if err := os.WriteFile(p.overlay, []byte("{}"), 0o644); err != nil {
-		return nil, err
-	}
 	p.env = append(os.Environ(), "GOTOOLCHAIN=go"+t.goVersion, "GOEXPERIMENT=boringcrypto", "CGO_ENABLED=1", "GOCACHE="+cache, "GOFLAGS=", "GOWORK=off",
 		"CC="+filepath.Join(b.bazelBase, "external", "_main~debian~clang_musl", "x86_64-linux-musl-clang"))
+	p.modFile = filepath.Join(b.scratch, "go.mod")
 	p.tags = "-tags=" + strings.Join(t.tags, ",")
-	p.args = []string{"build", "-mod=mod", "-trimpath", p.tags, "-overlay=" + p.overlay,
+	p.args = []string{"build", "-mod=mod", "-trimpath", p.tags, "-modfile=" + p.modFile,
 		"-ldflags=-s -w -linkmode=external -extldflags=-static", "-o", p.out + string(filepath.Separator)}
 	for _, tool := range mod.Tool {
 		p.args = append(p.args, tool.Path)
 	}
-	_, err = p.goCommand("mod", "download")
-	return p, err
+	if _, err := p.goCommand("mod", "download"); err != nil {
+		return nil, err
+	}
+	return p, p.copyModule(mod)
+}
+
+// copyModule has the first program's module taken from a folder that may be changed; the go command refuses changes to its cache.
+func (p *plain) copyModule(mod *modfile.File) error {
+	listed, err := p.goCommand("list", "-mod=mod", "-f={{.Module.Path}} {{.Module.Dir}}", p.tool)
+	if err != nil {
+		return err
+	}
+	path, dir, _ := strings.Cut(strings.TrimSpace(listed), " ")
+	if err := os.RemoveAll(p.module); err != nil {
+		return err
+	}
+	if err := os.CopyFS(p.module, os.DirFS(dir)); err != nil {
+		return err
+	}
+	if err := mod.AddReplace(path, "", p.module, ""); err != nil {
+		return err
+	}
+	data, err := mod.Format()
+	if err != nil {
+		return err
+	}
+	sums, err := os.ReadFile(filepath.Join(p.dir, "go.sum"))
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.WriteFile(p.modFile, data, 0o644), os.WriteFile(strings.TrimSuffix(p.modFile, ".mod")+".sum", sums, 0o644))
 }
 
 func (p *plain) goCommand(args ...string) (string, error) {
@@ -554,7 +583,7 @@ func (p *plain) deepPackage() (*source, error) {
 
 // list returns the packages of the first program, each after those that it imports.
 func (p *plain) list() ([]*source, error) {
-	out, err := p.goCommand("list", "-mod=mod", "-deps", "-json=ImportPath,Dir,GoFiles,Imports,Module", p.tags, p.tool)
+	out, err := p.goCommand("list", "-mod=mod", "-modfile="+p.modFile, "-deps", "-json=ImportPath,Dir,GoFiles,Imports,Module", p.tags, p.tool)
 	if err != nil {
 		return nil, err
 	}
@@ -584,14 +613,12 @@ func (b *bench) changeLine(p *plain, pkg *source) (undo func() error, err error)
 	if err != nil {
 		return nil, err
 	}
-	changed := fmt.Appendf(content, "\nvar benchmark = %q\n", time.Now())
-	copied := filepath.Join(b.scratch, "changed.go")
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {file: copied}})
-	if err != nil {
-		return nil, err
+	// Kept by the linker: a line that changes no program would be done with after one compilation.
+	changed := fmt.Appendf(content, "\nvar benchmark = %q\n\nfunc init() {\n\tif benchmark == \"\" {\n\t\tpanic(benchmark)\n\t}\n}\n", time.Now())
+	write := func(content []byte) error {
+		return errors.Join(os.WriteFile(file, content, 0o644), os.WriteFile(repositories[0], content, 0o644))
 	}
-	return func() error { return os.WriteFile(repositories[0], content, 0o644) },
-		errors.Join(os.WriteFile(copied, changed, 0o644), os.WriteFile(p.overlay, overlay, 0o644), os.WriteFile(repositories[0], changed, 0o644))
+	return func() error { return write(content) }, write(changed)
 }
 
 // repositoryOf is gazelle's name for a module's repository: the host's parts backwards, then the path's.
