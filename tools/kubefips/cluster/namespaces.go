@@ -216,7 +216,7 @@ func joinNode() error {
 type node struct {
 	Name    string
 	Address string
-	Dir     string // its files: etc, opt, var
+	Dir     string // its files: etc, lib, opt, sysctl, var
 	Usr     string // /usr/local of the runtime image
 	Cgroup  string
 }
