@@ -148,7 +148,10 @@ func (s *setup) ensure(ctx context.Context) (rootDir, modulesDir string, err err
 		}
 		say("no Bazel on this machine: making a private Debian root for it in %s, once", s.cache.Dir)
 		made = true
-		return root.Build(ctx, mirrors, dir)
+		if err := root.Build(ctx, mirrors, dir); err != nil {
+			return err
+		}
+		return makeLocale(ctx, dir)
 	})
 	if err != nil {
 		return "", "", fmt.Errorf("setting up Bazel's root: %w", err)
@@ -204,7 +207,7 @@ func (s *setup) environment() []string {
 		"BAZEL_REAL": bazel,
 		"GOMODCACHE": s.goEnv["GOMODCACHE"],
 		"GOPROXY":    s.goEnv["GOPROXY"],
-		"LC_ALL":     "C",
+		"LC_ALL":     locale,
 		"PATH":       "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 	}
 	if m, err := debian.FindMirrors("/etc/apt"); err == nil {
