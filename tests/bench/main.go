@@ -2,6 +2,7 @@
 // compiler, build tags and link flags, in one run:
 //
 //	go run ./tests/bench etcd
+//	go run ./tests/bench set
 //	go run ./tests/bench fipscheck PATH...
 //
 // Cold means all but the set-up and the sources: no build cache on either side. Bazel's figures include the proof of each
@@ -19,6 +20,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -42,7 +44,7 @@ func main() {
 			return run(cmd.Context(), runs, components)
 		},
 	}
-	cmd.AddCommand(fipscheckCommand())
+	cmd.AddCommand(fipscheckCommand(), setCommand())
 	cmd.Flags().IntVar(&runs, "runs", 3, "times that each figure is taken; the median is printed")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -68,25 +70,11 @@ type row struct {
 }
 
 func run(ctx context.Context, runs int, components []string) error {
-	workspace, err := os.Getwd()
+	b, err := newBench(ctx)
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(workspace, "tools", "bazel")); err != nil {
-		return fmt.Errorf("start it in the root of the source tree: %w", err)
-	}
-	scratch, err := os.MkdirTemp("", "bench-")
-	if err != nil {
-		return err
-	}
-	b := &bench{workspace: workspace, scratch: scratch}
 	defer b.remove()
-	if err := b.bazel(ctx, "build", "@clang_musl//:x86_64-linux-musl-clang", "//components/bazel-remote"); err != nil {
-		return err
-	}
-	if b.bazelBase, err = b.output(ctx, "info", "output_base"); err != nil {
-		return err
-	}
 	for _, c := range components {
 		b.rows = nil
 		for i := range runs {
@@ -99,6 +87,30 @@ func run(ctx context.Context, runs int, components []string) error {
 		b.print(c, runs)
 	}
 	return nil
+}
+
+// newBench prepares a run: its C compiler, and its cache server. The caller removes it.
+func newBench(ctx context.Context) (*bench, error) {
+	workspace, err := os.Getwd()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(workspace, "tools", "bazel")); err != nil {
+		return nil, fmt.Errorf("start it in the root of the source tree: %w", err)
+	}
+	scratch, err := os.MkdirTemp("", "bench-")
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{workspace: workspace, scratch: scratch}
+	if err = b.bazel(ctx, "build", "@clang_musl//:x86_64-linux-musl-clang", "//components/bazel-remote"); err == nil {
+		b.bazelBase, err = b.output(ctx, "info", "output_base")
+	}
+	if err != nil {
+		b.remove()
+		return nil, err
+	}
+	return b, nil
 }
 
 // print writes a table in Markdown.
@@ -396,7 +408,8 @@ func (b *bench) output(ctx context.Context, command string, args ...string) (str
 type target struct {
 	labels    []string
 	goVersion string
-	tags      []string
+	tags      []string            // that any of them has
+	tagged    map[string][]string // tags, separated by commas -> names of the programs that have these
 }
 
 // targetOf reads the Go version and build tags of a component's programs.
@@ -405,7 +418,7 @@ func (b *bench) targetOf(ctx context.Context, component string) (*target, error)
 	if err != nil {
 		return nil, err
 	}
-	found := &target{}
+	found := &target{tagged: map[string][]string{}}
 	for decoder := json.NewDecoder(strings.NewReader(out)); decoder.More(); {
 		var t struct {
 			Rule struct {
@@ -421,19 +434,24 @@ func (b *bench) targetOf(ctx context.Context, component string) (*target, error)
 			return nil, fmt.Errorf("bazel query: %w", err)
 		}
 		found.labels = append(found.labels, t.Rule.Name)
+		tags := []string{"netgo", "osusergo"}
 		for _, a := range t.Rule.Attribute {
 			switch a.Name {
 			case "go":
 				found.goVersion = a.StringValue
 			case "gotags":
-				found.tags = append(found.tags, a.StringListValue...)
+				tags = append(tags, a.StringListValue...)
 			}
 		}
+		slices.Sort(tags)
+		found.tags = append(found.tags, tags...)
+		_, name, _ := strings.Cut(t.Rule.Name, ":")
+		key := strings.Join(tags, ",")
+		found.tagged[key] = append(found.tagged[key], name)
 	}
 	if found.goVersion == "" {
 		return nil, fmt.Errorf("//components/%s has no fips_go_binary", component)
 	}
-	found.tags = append(found.tags, "netgo", "osusergo")
 	slices.Sort(found.tags)
 	found.tags = slices.Compact(found.tags)
 	return found, nil
@@ -443,12 +461,12 @@ func (b *bench) targetOf(ctx context.Context, component string) (*target, error)
 type plain struct {
 	dir     string
 	env     []string
-	args    []string
-	tool    string // the first program's package
-	tags    string // the flag
-	modFile string // the component's go.mod with that copy in it
-	out     string // folder of the programs
-	module  string // copy of the first program's module, in which a line is changed
+	builds  [][]string // go commands, one for each set of tags
+	tool    string     // the first program's package
+	tags    string     // the flag
+	modFile string     // the component's go.mod with that copy in it
+	out     string     // folder of the programs
+	module  string     // copy of the first program's module, in which a line is changed
 	ctx     context.Context
 }
 
@@ -481,10 +499,15 @@ func (b *bench) newPlain(ctx context.Context, component string, t *target) (*pla
 		"CC="+filepath.Join(b.bazelBase, "external", "_main~debian~clang_musl", "x86_64-linux-musl-clang"))
 	p.modFile = filepath.Join(b.scratch, "go.mod")
 	p.tags = "-tags=" + strings.Join(t.tags, ",")
-	p.args = []string{"build", "-mod=mod", "-trimpath", p.tags, "-modfile=" + p.modFile,
-		"-ldflags=-s -w -linkmode=external -extldflags=-static", "-o", p.out + string(filepath.Separator)}
-	for _, tool := range mod.Tool {
-		p.args = append(p.args, tool.Path)
+	for _, tags := range slices.Sorted(maps.Keys(t.tagged)) {
+		args := []string{"build", "-mod=mod", "-trimpath", "-tags=" + tags, "-modfile=" + p.modFile,
+			"-ldflags=-s -w -linkmode=external -extldflags=-static", "-o", p.out + string(filepath.Separator)}
+		for _, tool := range mod.Tool {
+			if len(t.tagged) == 1 || slices.Contains(t.tagged[tags], path.Base(tool.Path)) {
+				args = append(args, tool.Path)
+			}
+		}
+		p.builds = append(p.builds, args)
 	}
 	if _, err := p.goCommand("mod", "download"); err != nil {
 		return nil, err
@@ -498,14 +521,14 @@ func (p *plain) copyModule(mod *modfile.File) error {
 	if err != nil {
 		return err
 	}
-	path, dir, _ := strings.Cut(strings.TrimSpace(listed), " ")
+	module, dir, _ := strings.Cut(strings.TrimSpace(listed), " ")
 	if err := os.RemoveAll(p.module); err != nil {
 		return err
 	}
 	if err := os.CopyFS(p.module, os.DirFS(dir)); err != nil {
 		return err
 	}
-	if err := mod.AddReplace(path, "", p.module, ""); err != nil {
+	if err := mod.AddReplace(module, "", p.module, ""); err != nil {
 		return err
 	}
 	data, err := mod.Format()
@@ -532,8 +555,12 @@ func (p *plain) goCommand(args ...string) (string, error) {
 }
 
 func (p *plain) build() error {
-	_, err := p.goCommand(p.args...)
-	return err
+	for _, args := range p.builds {
+		if _, err := p.goCommand(args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // source is a package that a benchmark changes, as go list describes it.
@@ -623,10 +650,10 @@ func (b *bench) changeLine(p *plain, pkg *source) (undo func() error, err error)
 
 // repositoryOf is gazelle's name for a module's repository: the host's parts backwards, then the path's.
 func repositoryOf(module string) string {
-	host, path, _ := strings.Cut(strings.ToLower(module), "/")
+	host, rest, _ := strings.Cut(strings.ToLower(module), "/")
 	parts := strings.Split(host, ".")
 	slices.Reverse(parts)
-	return strings.NewReplacer("-", "_", ".", "_", "/", "_").Replace(strings.Join(parts, "_") + "/" + path)
+	return strings.NewReplacer("-", "_", ".", "_", "/", "_").Replace(strings.Join(parts, "_") + "/" + rest)
 }
 
 // remove stops the measured Bazel and deletes what it left, read-only folders too.
