@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,9 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"kubefips.internal/tests/internal/certs"
 	"kubefips.internal/tests/internal/proc"
 	"kubefips.internal/tests/internal/tlsprobe"
-	"kubefips.internal/tools/pki"
 )
 
 // server is a running cache with TLS, which wants a certificate of its clients.
@@ -28,28 +26,13 @@ type server struct {
 
 func start(t *testing.T) server {
 	t.Helper()
-	ca, err := pki.NewCA(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := ca.Issue("cache", pkix.Name{CommonName: "cache"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := tls.LoadX509KeyPair(leaf.CertFile, leaf.KeyFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pem, err := os.ReadFile(ca.CertFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
+	ca := certs.New(t)
+	leaf := ca.Leaf(t, "cache")
+	cert := ca.Pair(t, leaf)
 	client := func(certs ...tls.Certificate) *http.Client {
 		return &http.Client{
 			Timeout:   10 * time.Second,
-			Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: certs}},
+			Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: ca.Roots, Certificates: certs}},
 		}
 	}
 	s := server{
@@ -125,15 +108,8 @@ func TestRefusesClientWithoutCertificate(t *testing.T) {
 
 func TestTLSPolicy(t *testing.T) {
 	s := start(t)
-	for port, address := range map[string]string{"HTTP": s.http, "gRPC": s.grpc} {
-		for _, offer := range tlsprobe.Offers(false) {
-			accepted, err := tlsprobe.Probe(address, "localhost", offer)
-			if err != nil {
-				t.Errorf("%s: %v", port, err)
-			} else if accepted != offer.Approved {
-				t.Errorf("%s: %s: accepted = %t, want %t", port, offer.Name, accepted, offer.Approved)
-			}
-		}
+	for _, address := range []string{s.http, s.grpc} {
+		tlsprobe.CheckPolicy(t, address)
 	}
 }
 

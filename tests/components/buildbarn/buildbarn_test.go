@@ -1,7 +1,6 @@
 package buildbarn_test
 
 import (
-	"crypto/x509/pkix"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -11,9 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"kubefips.internal/tests/internal/certs"
 	"kubefips.internal/tests/internal/proc"
 	"kubefips.internal/tests/internal/tlsprobe"
-	"kubefips.internal/tools/pki"
 )
 
 type object = map[string]any
@@ -36,14 +35,8 @@ func writeConfig(t *testing.T, config object) string {
 // listen is the configuration of a gRPC port with TLS.
 func listen(t *testing.T, address string) object {
 	t.Helper()
-	ca, err := pki.NewCA(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := ca.Issue("server", pkix.Name{CommonName: "server"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ca := certs.New(t)
+	leaf := ca.Leaf(t, "server")
 	return object{
 		"listenAddresses":      []string{address},
 		"authenticationPolicy": anyone,
@@ -78,7 +71,7 @@ func TestTLSPolicy(t *testing.T) {
 		"grpcServers":        []object{listen(t, runner)},
 		"global":             object{},
 	}))
-	for name, address := range map[string]string{"scheduler": scheduler, "runner": runner} {
+	for _, address := range []string{scheduler, runner} {
 		proc.Eventually(t, 30*time.Second, func() error {
 			conn, err := net.Dial("tcp", address)
 			if err == nil {
@@ -86,14 +79,7 @@ func TestTLSPolicy(t *testing.T) {
 			}
 			return err
 		})
-		for _, offer := range tlsprobe.Offers(false) {
-			accepted, err := tlsprobe.Probe(address, "localhost", offer)
-			if err != nil {
-				t.Errorf("%s: %s: %v", name, offer.Name, err)
-			} else if accepted != offer.Approved {
-				t.Errorf("%s: %s: accepted = %t, want %t", name, offer.Name, accepted, offer.Approved)
-			}
-		}
+		tlsprobe.CheckPolicy(t, address)
 	}
 }
 

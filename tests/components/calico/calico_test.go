@@ -267,14 +267,7 @@ func typhaServes(t *testing.T, cp controlplane.ControlPlane) {
 	})
 
 	address := fmt.Sprintf("127.0.0.1:%d", port)
-	for _, offer := range tlsprobe.Offers(false) {
-		accepted, err := tlsprobe.Probe(address, "localhost", offer)
-		if err != nil {
-			t.Error(err)
-		} else if accepted != offer.Approved {
-			t.Errorf("%s: accepted = %t, want %t", offer.Name, accepted, offer.Approved)
-		}
-	}
+	tlsprobe.CheckPolicy(t, address)
 	// Typha waits for felix to speak first, and ends the connection of anybody else.
 	if err := readAs(t, cp, address, "felix", 3*time.Second); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("connected as felix: %v, want silence", err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"net"
 	"os"
 	"path/filepath"
@@ -14,9 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"kubefips.internal/tests/internal/certs"
 	"kubefips.internal/tests/internal/proc"
 	"kubefips.internal/tests/internal/tlsprobe"
-	"kubefips.internal/tools/pki"
 )
 
 const (
@@ -63,20 +62,9 @@ https://.:$DOH {
 func start(t *testing.T) server {
 	t.Helper()
 	dir := t.TempDir()
-	ca, err := pki.NewCA(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := ca.Issue("dns", pkix.Name{CommonName: "dns"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	pem, err := os.ReadFile(ca.CertFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := server{ca: x509.NewCertPool()}
-	s.ca.AppendCertsFromPEM(pem)
+	ca := certs.New(t)
+	leaf := ca.Leaf(t, "dns")
+	s := server{ca: ca.Roots}
 
 	placeholders := map[string]string{"NAME": name, "ADDRESS": address, "CA": ca.CertFile, "CERT": leaf.CertFile, "KEY": leaf.KeyFile}
 	for placeholder, address := range map[string]*string{"DNS": &s.dns, "DOT": &s.dot, "DOH": &s.doh, "FORWARDER": &s.forwarder} {
@@ -132,15 +120,8 @@ func TestAnswers(t *testing.T) {
 
 func TestTLSPolicy(t *testing.T) {
 	s := start(t)
-	for port, address := range map[string]string{"DNS over TLS": s.dot, "DNS over HTTPS": s.doh} {
-		for _, offer := range tlsprobe.Offers(false) {
-			accepted, err := tlsprobe.Probe(address, "localhost", offer)
-			if err != nil {
-				t.Errorf("%s: %v", port, err)
-			} else if accepted != offer.Approved {
-				t.Errorf("%s: %s: accepted = %t, want %t", port, offer.Name, accepted, offer.Approved)
-			}
-		}
+	for _, address := range []string{s.dot, s.doh} {
+		tlsprobe.CheckPolicy(t, address)
 	}
 }
 

@@ -4,15 +4,14 @@ import (
 	"archive/tar"
 	"bytes"
 	"crypto/tls"
-	"crypto/x509/pkix"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"kubefips.internal/tests/internal/certs"
 	"kubefips.internal/tests/internal/proc"
 	"kubefips.internal/tests/internal/registry"
-	"kubefips.internal/tools/pki"
 )
 
 const content = "a file in a layer\n"
@@ -20,18 +19,9 @@ const content = "a file in a layer\n"
 // start returns a registry that crane trusts and that negotiates the given groups alone, and crane itself.
 func start(t *testing.T, groups ...tls.CurveID) (host, crane string) {
 	t.Helper()
-	ca, err := pki.NewCA(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := ca.Issue("registry", pkix.Name{CommonName: "registry"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := tls.LoadX509KeyPair(leaf.CertFile, leaf.KeyFile)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ca := certs.New(t)
+	leaf := ca.Leaf(t, "registry")
+	cert := ca.Pair(t, leaf)
 	t.Setenv("SSL_CERT_FILE", ca.CertFile)
 	t.Setenv("HOME", t.TempDir())
 	crane = proc.Runfile(t, os.Getenv("CRANE"))

@@ -1,7 +1,6 @@
 package etcd_test
 
 import (
-	"crypto/x509/pkix"
 	"fmt"
 	"net"
 	"os"
@@ -9,9 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"kubefips.internal/tests/internal/certs"
 	"kubefips.internal/tests/internal/proc"
 	"kubefips.internal/tests/internal/tlsprobe"
-	"kubefips.internal/tools/pki"
 )
 
 // server is a running etcd with TLS for clients and peers.
@@ -22,14 +21,8 @@ type server struct {
 
 func start(t *testing.T) server {
 	t.Helper()
-	ca, err := pki.NewCA(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := ca.Issue("etcd", pkix.Name{CommonName: "etcd"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ca := certs.New(t)
+	leaf := ca.Leaf(t, "etcd")
 	client := fmt.Sprintf("127.0.0.1:%d", proc.FreePort(t))
 	peer := fmt.Sprintf("https://127.0.0.1:%d", proc.FreePort(t))
 	proc.Start(t, proc.Runfile(t, os.Getenv("ETCD")),
@@ -83,14 +76,7 @@ func TestSnapshotIsReadByEtcdutl(t *testing.T) {
 
 func TestTLSPolicy(t *testing.T) {
 	s := start(t)
-	for _, offer := range tlsprobe.Offers(false) {
-		accepted, err := tlsprobe.Probe(s.address, "localhost", offer)
-		if err != nil {
-			t.Error(err)
-		} else if accepted != offer.Approved {
-			t.Errorf("%s: accepted = %t, want %t", offer.Name, accepted, offer.Approved)
-		}
-	}
+	tlsprobe.CheckPolicy(t, s.address)
 }
 
 // Without a client certificate there is no answer at all.

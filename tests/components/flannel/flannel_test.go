@@ -1,7 +1,6 @@
 package flannel_test
 
 import (
-	"crypto/x509/pkix"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"kubefips.internal/tests/internal/certs"
 	"kubefips.internal/tests/internal/namespaces"
 	"kubefips.internal/tests/internal/proc"
 	"kubefips.internal/tools/pki"
@@ -28,20 +28,14 @@ const (
 // store is an etcd with TLS that the nodes reach at their network's address of it.
 type store struct {
 	endpoint string
-	ca       *pki.CA
+	ca       certs.Authority
 	leaf     pki.Leaf // of server and clients alike
 }
 
 func startStore(t *testing.T, address string) store {
 	t.Helper()
-	ca, err := pki.NewCA(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := ca.Issue("etcd", pkix.Name{CommonName: "etcd"}, address)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ca := certs.New(t)
+	leaf := ca.Leaf(t, "etcd", address)
 	s := store{endpoint: "https://" + address + ":2379", ca: ca, leaf: leaf}
 	proc.Start(t, runfile(t, "ETCD"), "--data-dir="+t.TempDir(),
 		"--listen-client-urls="+s.endpoint, "--advertise-client-urls="+s.endpoint,

@@ -3,15 +3,14 @@ package helm_test
 import (
 	"bytes"
 	"crypto/tls"
-	"crypto/x509/pkix"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"kubefips.internal/tests/internal/certs"
 	"kubefips.internal/tests/internal/proc"
 	"kubefips.internal/tests/internal/registry"
-	"kubefips.internal/tools/pki"
 )
 
 // start makes a chart of helm's own and packages it.
@@ -29,18 +28,9 @@ func start(t *testing.T) (helm, chart, archive string) {
 // serve starts a registry that negotiates the given groups alone.
 func serve(t *testing.T, groups ...tls.CurveID) (host, caFile string) {
 	t.Helper()
-	ca, err := pki.NewCA(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := ca.Issue("registry", pkix.Name{CommonName: "registry"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := tls.LoadX509KeyPair(leaf.CertFile, leaf.KeyFile)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ca := certs.New(t)
+	leaf := ca.Leaf(t, "registry")
+	cert := ca.Pair(t, leaf)
 	return registry.Serve(t, proc.Runfile(t, os.Getenv("CRANE")), &tls.Config{Certificates: []tls.Certificate{cert}, CurvePreferences: groups}), ca.CertFile
 }
 

@@ -26,14 +26,7 @@ func TestReadyAndServesObjects(t *testing.T) {
 
 func TestTLSPolicy(t *testing.T) {
 	cp := controlplane.Start(t)
-	for _, offer := range tlsprobe.Offers(false) {
-		accepted, err := tlsprobe.Probe(cp.Apiserver, "localhost", offer)
-		if err != nil {
-			t.Error(err)
-		} else if accepted != offer.Approved {
-			t.Errorf("%s: accepted = %t, want %t", offer.Name, accepted, offer.Approved)
-		}
-	}
+	tlsprobe.CheckPolicy(t, cp.Apiserver)
 }
 
 func TestRefusesStrangers(t *testing.T) {

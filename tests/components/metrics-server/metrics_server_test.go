@@ -2,8 +2,6 @@ package metrics_server_test
 
 import (
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,9 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"kubefips.internal/tests/internal/certs"
 	"kubefips.internal/tests/internal/proc"
 	"kubefips.internal/tests/internal/tlsprobe"
-	"kubefips.internal/tools/pki"
 )
 
 // start runs metrics-server against the API of a cluster with one node, and returns its port, as host:port, and a client
@@ -31,24 +29,9 @@ import (
 func start(t *testing.T) (string, *http.Client) {
 	t.Helper()
 	dir := t.TempDir()
-	ca, err := pki.NewCA(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := ca.Issue("metrics-server", pkix.Name{CommonName: "metrics-server"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := tls.LoadX509KeyPair(leaf.CertFile, leaf.KeyFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pem, err := os.ReadFile(ca.CertFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
+	ca := certs.New(t)
+	leaf := ca.Leaf(t, "metrics-server")
+	cert := ca.Pair(t, leaf)
 
 	serve := func(handler http.Handler) *httptest.Server {
 		server := httptest.NewUnstartedServer(handler)
@@ -88,7 +71,7 @@ current-context: test
 
 	client := &http.Client{
 		Timeout:   10 * time.Second,
-		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{cert}}},
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: ca.Roots, Certificates: []tls.Certificate{cert}}},
 	}
 	address := fmt.Sprintf("localhost:%d", port)
 	proc.Eventually(t, 30*time.Second, func() error {
@@ -214,14 +197,7 @@ func cores(quantity string) (float64, error) {
 
 func TestTLSPolicy(t *testing.T) {
 	address, _ := start(t)
-	for _, offer := range tlsprobe.Offers(false) {
-		accepted, err := tlsprobe.Probe(address, "localhost", offer)
-		if err != nil {
-			t.Error(err)
-		} else if accepted != offer.Approved {
-			t.Errorf("%s: accepted = %t, want %t", offer.Name, accepted, offer.Approved)
-		}
-	}
+	tlsprobe.CheckPolicy(t, address)
 }
 
 func TestPrintedVersion(t *testing.T) {

@@ -2,8 +2,6 @@ package traefik_test
 
 import (
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,9 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"kubefips.internal/tests/internal/certs"
 	"kubefips.internal/tests/internal/proc"
 	"kubefips.internal/tests/internal/tlsprobe"
-	"kubefips.internal/tools/pki"
 )
 
 // Routes localhost to one backend, and asks for all that the FIPS 140 policy forbids.
@@ -54,20 +52,8 @@ tls:
 func start(t *testing.T, backend http.HandlerFunc) (string, *http.Client) {
 	t.Helper()
 	dir := t.TempDir()
-	ca, err := pki.NewCA(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := ca.Issue("traefik", pkix.Name{CommonName: "traefik"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	pem, err := os.ReadFile(ca.CertFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
+	ca := certs.New(t)
+	leaf := ca.Leaf(t, "traefik")
 
 	server := httptest.NewServer(backend)
 	t.Cleanup(server.Close)
@@ -80,7 +66,7 @@ func start(t *testing.T, backend http.HandlerFunc) (string, *http.Client) {
 		fmt.Sprintf("--entrypoints.websecure.address=127.0.0.1:%d", port),
 		"--providers.file.filename="+file, "--global.checknewversion=false", "--global.sendanonymoususage=false")
 
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: ca.Roots}}}
 	proc.Eventually(t, 30*time.Second, func() error {
 		resp, err := client.Get(fmt.Sprintf("https://localhost:%d/", port))
 		if err != nil {
@@ -132,14 +118,7 @@ func TestUnknownHostIsNotRouted(t *testing.T) {
 
 func TestConfigurationCannotWeakenTLSPolicy(t *testing.T) {
 	address, _ := start(t, func(http.ResponseWriter, *http.Request) {})
-	for _, offer := range tlsprobe.Offers(false) {
-		accepted, err := tlsprobe.Probe(address, "localhost", offer)
-		if err != nil {
-			t.Error(err)
-		} else if accepted != offer.Approved {
-			t.Errorf("%s: accepted = %t, want %t", offer.Name, accepted, offer.Approved)
-		}
-	}
+	tlsprobe.CheckPolicy(t, address)
 }
 
 func TestPrintedVersion(t *testing.T) {

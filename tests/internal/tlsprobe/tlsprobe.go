@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"testing"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -67,6 +68,20 @@ const (
 	clientHello     = 1
 	serverHello     = 2
 )
+
+// CheckPolicy makes every offer to a server at host:port that has an ECDSA key: it has to accept those that are approved,
+// and no other.
+func CheckPolicy(t testing.TB, address string) {
+	t.Helper()
+	for _, offer := range Offers(false) {
+		accepted, err := Probe(address, "localhost", offer)
+		if err != nil {
+			t.Errorf("%s: %s: %v", address, offer.Name, err)
+		} else if accepted != offer.Approved {
+			t.Errorf("%s: %s: accepted = %t, want %t", address, offer.Name, accepted, offer.Approved)
+		}
+	}
+}
 
 // Probe offers o to the server at addr (host:port), naming it serverName.
 //
