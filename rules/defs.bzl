@@ -121,6 +121,8 @@ def fips_cc_binary(
         version,
         srcs,
         copts = [],
+        linkopts = [],
+        linkshared = False,
         local_defines = [],
         visibility = ["//visibility:public"],
         **kwargs):
@@ -133,6 +135,8 @@ def fips_cc_binary(
       version: upstream's version, as in v3.10.2.
       srcs: list of labels of C files.
       copts: upstream's options for the compiler.
+      linkopts: options for the linker.
+      linkshared: whether it is a library, for a program of a package to load.
       local_defines: upstream's macros, NAME=value.
       visibility: of the program.
       **kwargs: passed on to all targets (tags, testonly, ...).
@@ -143,7 +147,8 @@ def fips_cc_binary(
         name = linked,
         srcs = srcs,
         copts = copts,
-        linkopts = ["-s"],
+        linkopts = ["-s"] + linkopts,
+        linkshared = linkshared,
         local_defines = local_defines,
         visibility = ["//visibility:private"],
         # By itself it would be built once more, outside the configuration of what is shipped.

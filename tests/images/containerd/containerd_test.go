@@ -42,6 +42,7 @@ var runs = []struct {
 	{"kube-proxy", []string{"/usr/sbin/ipset", "help"}, "ipset v"},
 	{"kube-proxy", []string{"/usr/sbin/conntrack", "--version"}, "conntrack v"},
 	{"kube-proxy", []string{"/usr/sbin/ip6tables-save", "--version"}, "nf_tables"},
+	{"kube-proxy", []string{"/usr/sbin/nft", "--version"}, "nftables v"},
 	{"pause", []string{"/pause", "-v"}, "pause.c"},
 }
 

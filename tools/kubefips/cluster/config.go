@@ -233,7 +233,7 @@ var kubeletConfig = object{
 
 var proxyConfig = object{
 	"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration",
-	"mode":             "iptables",
+	"mode":             "nftables",
 	"clusterCIDR":      podCIDR,
 	"clientConnection": object{"kubeconfig": kubernetesDir + "/kube-proxy.kubeconfig"},
 	// These belong to the machine, not to a network namespace.
