@@ -41,7 +41,7 @@ func serve(t *testing.T, groups ...tls.CurveID) (host, caFile string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return registry.Serve(t, proc.Runfile(t, os.Getenv("CRANE")), &tls.Config{Certificates: []tls.Certificate{cert}, CurvePreferences: groups}), ca.CertFile
+	return registry.Serve(t, &tls.Config{Certificates: []tls.Certificate{cert}, CurvePreferences: groups}), ca.CertFile
 }
 
 func TestRenders(t *testing.T) {
