@@ -124,6 +124,17 @@ func (r *Registry) Blob(digest string) string {
 	return filepath.Join(r.Store, "docker", "registry", "v2", "blobs", "sha256", hex[:2], hex, "data")
 }
 
+// Change flips a bit in the middle of what the registry keeps under the digest.
+func (r *Registry) Change(t testing.TB, digest string) {
+	t.Helper()
+	data, err := os.ReadFile(r.Blob(digest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)/2] ^= 1
+	write(t, r.Blob(digest), data)
+}
+
 // Transport returns what speaks to the registry and trusts its certificate, and no other.
 func (r *Registry) Transport(t testing.TB) *http.Transport {
 	t.Helper()
