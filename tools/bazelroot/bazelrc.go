@@ -33,6 +33,8 @@ func bazelrc(outputUserRoot, rootName string, overrides ...map[string]string) []
 		"startup --install_base=/usr/share/bazel",
 		"startup --trust_install_base",
 		"startup --server_javabase=/usr/lib/jvm/default-java",
+		"# Where Debian has the native part of Zstandard; without it compressed caches and logs crash Bazel.",
+		"startup --host_jvm_args=-Djava.library.path=/usr/share/bazel:/usr/lib/x86_64-linux-gnu",
 		"startup --output_user_root=" + outputUserRoot,
 		"# A server of another root must not answer: Bazel stops one with other options.",
 		"startup --host_jvm_args=-Dkubefips.root=" + rootName,
