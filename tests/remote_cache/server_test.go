@@ -26,9 +26,10 @@ import (
 	"kubefips.internal/tools/pki"
 )
 
-// server is a running bazel-remote with TLS on loopback, that lets everyone read and only some write.
+// server is a running bazel-remote on loopback, that lets everyone read and, with TLS, only some write.
 type server struct {
 	dir, http, grpc string
+	url             string // of http
 	ca              *pki.CA
 	client          *http.Client // has a certificate
 	process         *exec.Cmd
@@ -37,6 +38,7 @@ type server struct {
 const user, password = "ci", "correct-horse"
 
 type options struct {
+	plain      bool   // without TLS, so that everyone may write
 	byPassword bool   // writers have a user's name and a password, in place of a certificate
 	disk       string // size of its disk, as mount knows it; no disk of its own when empty
 }
@@ -54,6 +56,10 @@ func startServer(t *testing.T, o options) *server {
 		grpc: fmt.Sprintf("127.0.0.1:%d", proc.FreePort(t)),
 		ca:   ca,
 	}
+	s.url = "https://" + s.http
+	if o.plain {
+		s.url = "http://" + s.http
+	}
 	leaf := s.issue(t, "server")
 	cert, err := tls.LoadX509KeyPair(leaf.CertFile, leaf.KeyFile)
 	if err != nil {
@@ -67,11 +73,14 @@ func startServer(t *testing.T, o options) *server {
 	roots.AppendCertsFromPEM(pem)
 	s.client = &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{cert}}}}
 
-	args := []string{"--dir=" + s.dir, "--max_size=5", "--http_address=" + s.http, "--grpc_address=" + s.grpc, "--allow_unauthenticated_reads",
-		"--tls_cert_file=" + leaf.CertFile, "--tls_key_file=" + leaf.KeyFile,
+	args := []string{"--dir=" + s.dir, "--max_size=5", "--http_address=" + s.http, "--grpc_address=" + s.grpc,
 		// A flipped bit then reaches Bazel; compressed files fail to unpack in the server already.
 		"--storage_mode=uncompressed"}
-	if o.byPassword {
+	if !o.plain {
+		args = append(args, "--allow_unauthenticated_reads", "--tls_cert_file="+leaf.CertFile, "--tls_key_file="+leaf.KeyFile)
+	}
+	switch {
+	case o.byPassword:
 		hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
 		if err != nil {
 			t.Fatal(err)
@@ -81,7 +90,7 @@ func startServer(t *testing.T, o options) *server {
 			t.Fatal(err)
 		}
 		args = append(args, "--htpasswd_file="+passwords)
-	} else {
+	case !o.plain:
 		args = append(args, "--tls_ca_file="+ca.CertFile)
 	}
 	var log bytes.Buffer
@@ -132,7 +141,7 @@ func (s *server) issue(t *testing.T, name string) pki.Leaf {
 
 // flags are Bazel's for a client without a certificate.
 func (s *server) flags() []string {
-	return []string{"--remote_cache=https://" + s.http, "--tls_certificate=" + s.ca.CertFile}
+	return []string{"--remote_cache=" + s.url, "--tls_certificate=" + s.ca.CertFile}
 }
 
 // flagsOf are Bazel's for a client with a certificate.
@@ -141,7 +150,7 @@ func (s *server) flagsOf(leaf pki.Leaf) []string {
 }
 
 func (s *server) do(method, path string, body []byte) ([]byte, error) {
-	req, err := http.NewRequest(method, "https://"+s.http+path, bytes.NewReader(body))
+	req, err := http.NewRequest(method, s.url+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

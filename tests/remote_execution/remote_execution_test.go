@@ -207,6 +207,7 @@ func TestBuildsElsewhere(t *testing.T) {
 	})
 	step(t, "a worker that dies in the middle is replaced, and its action runs again", func(t *testing.T) { checkDeath(t, c, tree) })
 	targets := strings.Fields(os.Getenv("TARGETS"))
+	t.Run("no command line names the place", func(t *testing.T) { tree.CheckCommandLines(t, targets...) })
 	step(t, "the same bytes, and nothing ran here", func(t *testing.T) {
 		log := filepath.Join(t.TempDir(), "log")
 		build, err := tree.Build(append(c.flags(targets...), "--execution_log_compact_file="+log)...)

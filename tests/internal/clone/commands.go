@@ -18,11 +18,11 @@ var date = regexp.MustCompile(`\b20\d\d-[01]\d-[0-3]\d\b|\b1[5-9]\d{8}\b|\b2[0-3
 // known are the folders of the PATH that rules_go sets, for the shell that starts the C compiler.
 var known = []string{"/bin", "/usr/bin"}
 
-// CheckCommandLines looks through all that Bazel would run for a target: no path of this machine, no name of its user
+// CheckCommandLines looks through all that Bazel would run for targets: no path of this machine, no name of its user
 // or of itself, no time.
-func (c *Clone) CheckCommandLines(t *testing.T, target string) {
+func (c *Clone) CheckCommandLines(t *testing.T, targets ...string) {
 	t.Helper()
-	out, _, err := c.Bazel("aquery", "--disk_cache=", "--output=jsonproto", "--include_param_files", "deps("+target+")")
+	out, _, err := c.Bazel("aquery", "--disk_cache=", "--output=jsonproto", "--include_param_files", "deps(set("+strings.Join(targets, " ")+"))")
 	if err != nil {
 		t.Fatal(err)
 	}
