@@ -5,7 +5,6 @@ package remote_cache_test
 import (
 	"bytes"
 	"crypto/sha256"
-	"crypto/x509/pkix"
 	"encoding/hex"
 	"fmt"
 	"io/fs"
@@ -14,7 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -22,7 +20,6 @@ import (
 	"kubefips.internal/tests/internal/proc"
 	"kubefips.internal/tests/reproducibility"
 	"kubefips.internal/tools/fipscheck/boring"
-	"kubefips.internal/tools/pki"
 )
 
 func TestMain(m *testing.M) { clone.Main(m) }
@@ -34,7 +31,7 @@ var built = strings.Fields(os.Getenv("BUILT"))
 
 // The steps build on each other: the first, which compiles, takes minutes.
 func TestBuildsElsewhere(t *testing.T) {
-	s := startServer(t, false)
+	s := startServer(t, options{})
 	ci := append([]string{"--config=ci"}, s.flagsOf(s.issue(t, "ci"))...)
 	anyone := append([]string{"--config=cache-read"}, s.flags()...)
 	targets := strings.Fields(os.Getenv("TARGETS"))
@@ -47,7 +44,7 @@ func TestBuildsElsewhere(t *testing.T) {
 		}
 		compareWithFirst(t, a)
 	})
-	t.Run("no command line names the place", func(t *testing.T) { checkCommandLines(t, a) })
+	t.Run("no command line names the place", func(t *testing.T) { a.CheckCommandLines(t, image) })
 
 	b := clone.New(t, "another", "folder", "deeper")
 	before := s.files(t)
@@ -88,127 +85,6 @@ func TestBuildsElsewhere(t *testing.T) {
 			t.Errorf("it does not say why:\n%s", build.Output)
 		}
 	})
-}
-
-// What does not depend on what is built.
-func TestTroubleWithTheServer(t *testing.T) {
-	s := startServer(t, false)
-	reader := append([]string{"--config=cache-read"}, s.flags()...)
-	writer := append([]string{"--config=ci"}, s.flagsOf(s.issue(t, "ci"))...)
-	c := clone.New(t, "c")
-
-	step(t, "who may write does, and others read it", func(t *testing.T) {
-		target := chain(t, c, "written", 2)
-		mustBuild(t, c, append(writer, target)...)
-		clean(t, c)
-		build := mustBuild(t, c, append(reader, target)...)
-		if build.Ran() != 0 || build.Spawns["remote cache hit"] != 2 {
-			t.Errorf("want two hits: %v\n%s", build.Spawns, build.Output)
-		}
-	})
-	step(t, "a password lets write as well as a certificate, a wrong one does not", func(t *testing.T) { checkPassword(t, c) })
-	before := s.files(t)
-	step(t, "who may not write does not, whatever Bazel is told", func(t *testing.T) {
-		target := chain(t, c, "refused", 2)
-		build := mustBuild(t, c, append(append([]string{"--config=ci"}, s.flags()...), target)...)
-		if !strings.Contains(build.Output, "no valid client certificate") {
-			t.Errorf("it does not say that it could not write:\n%s", build.Output)
-		}
-	})
-	step(t, "the certificate of another authority is refused", func(t *testing.T) {
-		stranger, err := pki.NewCA(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		leaf, err := stranger.Issue("ci", pkix.Name{CommonName: "ci"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		build := mustBuild(t, c, append(append([]string{"--config=ci"}, s.flagsOf(leaf)...), chain(t, c, "stranger", 2))...)
-		wantSSLWarning(t, build)
-	})
-	step(t, "a server that cannot prove its name is not used", func(t *testing.T) {
-		stranger, err := pki.NewCA(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		build := mustBuild(t, c, "--config=ci", "--remote_cache=https://"+s.http, "--tls_certificate="+stranger.CertFile, chain(t, c, "unproven", 2))
-		wantSSLWarning(t, build)
-	})
-	if after := s.files(t); after != before {
-		t.Errorf("the cache had %d files, and has %d", before, after)
-	}
-
-	step(t, "a server that hangs in the middle of a build does not fail it", func(t *testing.T) {
-		breakDuring(t, c, s, "hangs", append(writer, "--remote_timeout=3s"), func() { s.process.Process.Signal(syscall.SIGSTOP) })
-		s.process.Process.Signal(syscall.SIGCONT)
-	})
-	step(t, "a server that dies in the middle of a build does not fail it", func(t *testing.T) {
-		breakDuring(t, c, s, "dies", writer, s.kill)
-	})
-	step(t, "a server that is not there does not fail a build", func(t *testing.T) {
-		build := mustBuild(t, c, append(writer, chain(t, c, "gone", 2))...)
-		if !strings.Contains(build.Output, "WARNING: Remote Cache") {
-			t.Errorf("it does not say so:\n%s", build.Output)
-		}
-	})
-}
-
-func wantSSLWarning(t *testing.T, build *clone.Build) {
-	t.Helper()
-	if !strings.Contains(build.Output, "WARNING: Remote Cache: SSLEngine closed already") {
-		t.Errorf("it does not say that one side refused the other:\n%s", build.Output)
-	}
-}
-
-// breakDuring builds, and breaks the server when the first results have reached it.
-func breakDuring(t *testing.T, c *clone.Clone, s *server, name string, flags []string, breakServer func()) {
-	target := chain(t, c, name, 6)
-	before := s.files(t)
-	type result struct {
-		*clone.Build
-		err error
-	}
-	done := make(chan result)
-	go func() {
-		build, err := c.Build(append(flags, target)...)
-		done <- result{build, err}
-	}()
-	proc.Eventually(t, time.Minute, func() error {
-		if n := s.files(t); n < before+2 {
-			return fmt.Errorf("the cache had %d files, and has %d", before, n)
-		}
-		return nil
-	})
-	breakServer()
-	build := <-done
-	if build.err != nil {
-		t.Fatal(build.err)
-	}
-	if build.Ran() != 6 || !strings.Contains(build.Output, "WARNING: Remote Cache") {
-		t.Errorf("want 6 actions, and a word about the cache: %v\n%s", build.Spawns, build.Output)
-	}
-}
-func checkPassword(t *testing.T, c *clone.Clone) {
-	s := startServer(t, true)
-	netrc := filepath.Join(t.TempDir(), "netrc")
-	c.Setenv("NETRC", netrc)
-	for _, attempt := range []struct{ password, says string }{
-		{"wrong", "401 Unauthorized"},
-		{password, ""},
-	} {
-		if err := os.WriteFile(netrc, fmt.Appendf(nil, "machine 127.0.0.1 login %s password %s\n", user, attempt.password), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		before := s.files(t)
-		build := mustBuild(t, c, append(append([]string{"--config=ci"}, s.flags()...), chain(t, c, "password_"+attempt.password, 2))...)
-		if written := s.files(t) > before; written != (attempt.says == "") {
-			t.Errorf("password %q: written = %t", attempt.password, written)
-		}
-		if !strings.Contains(build.Output, attempt.says) {
-			t.Errorf("password %q: it does not say %q:\n%s", attempt.password, attempt.says, build.Output)
-		}
-	}
 }
 
 // step runs a part of a test that the following parts need.
@@ -269,27 +145,6 @@ func compareWithFirst(t *testing.T, c *clone.Clone) {
 			t.Errorf("%s: %v", location, err)
 		}
 	}
-}
-
-// chain writes a package of n actions, one after the other, that nobody has run before, and returns its last target.
-func chain(t *testing.T, c *clone.Clone, name string, n int) string {
-	t.Helper()
-	dir := filepath.Join(c.Dir, "tests", "chain", name)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	var text strings.Builder
-	for i := range n {
-		src := "[]"
-		if i > 0 {
-			src = fmt.Sprintf("[\"%d\"]", i-1)
-		}
-		fmt.Fprintf(&text, "genrule(name = \"%d\", srcs = %s, outs = [\"%d.txt\"], cmd = \"sleep 0.3; echo %s %d %d > $@\")\n", i, src, i, name, i, time.Now().UnixNano())
-	}
-	if err := os.WriteFile(filepath.Join(dir, "BUILD.bazel"), []byte(text.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("//tests/chain/%s:%d", name, n-1)
 }
 
 // corrupt flips a bit of a blob in the server's folder.

@@ -74,7 +74,7 @@ func New(t *testing.T, path ...string) *Clone {
 	}
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
-		// Where Bazel, the registries and what was fetched from them are; nothing that the test got of its own.
+		// environment.bzl hands these to the test, which has nothing else of the machine; but PATH.
 		if slices.Contains([]string{"BAZEL_REAL", "DEBIAN_MIRROR", "GOMODCACHE", "GOPROXY", "PATH", "XDG_CACHE_HOME"}, name) {
 			c.env = append(c.env, kv)
 		}

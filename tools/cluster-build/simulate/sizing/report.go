@@ -38,8 +38,8 @@ func (r *Report) Table(w io.Writer) error {
 	var s strings.Builder
 	sources, made := r.Build.Bytes()
 	fmt.Fprintf(&s, "%d actions of %s in all; critical path %s; %s of sources and tools, %s made.\n", len(r.Build.Actions), clock(r.Build.Work()), clock(r.CriticalPath), gib(sources), gib(made))
-	if r.Build.Hits > 0 {
-		fmt.Fprintf(&s, "%d more were taken from a cache and are left out.\n", r.Build.Hits)
+	if r.Build.Unknown > 0 {
+		fmt.Fprintf(&s, "What %d more took is not known, and they are left out.\n", r.Build.Unknown)
 	}
 	fmt.Fprintf(&s, "Each action costs %v more than its execution", r.Costs.Action)
 	if r.Costs.Bandwidth > 0 {

@@ -115,18 +115,21 @@ func (b *Build) Work() (sum time.Duration) {
 
 // Bytes are the sizes of what actions made, and of what they read that no action made, each content once.
 func (b *Build) Bytes() (sources, made int64) {
-	output := make([]bool, len(b.Blobs))
-	for _, a := range b.Actions {
-		for _, blob := range a.Outputs {
-			output[blob] = true
+	seen := make([]bool, len(b.Blobs))
+	sum := func(blobs []int32) (bytes int64) {
+		for _, blob := range blobs {
+			if !seen[blob] {
+				seen[blob] = true
+				bytes += b.Blobs[blob]
+			}
 		}
+		return bytes
 	}
-	for blob, size := range b.Blobs {
-		if output[blob] {
-			made += size
-		} else {
-			sources += size
-		}
+	for _, a := range b.Actions {
+		made += sum(a.Outputs)
+	}
+	for _, a := range b.Actions {
+		sources += sum(a.Inputs)
 	}
 	return sources, made
 }

@@ -1,4 +1,4 @@
-package remote_cache_test
+package clone
 
 import (
 	"encoding/json"
@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"kubefips.internal/tests/internal/clone"
 )
 
 // absolute finds paths from the root; not labels (//x), URLs, or the rest of a relative path.
@@ -20,10 +18,11 @@ var date = regexp.MustCompile(`\b20\d\d-[01]\d-[0-3]\d\b|\b1[5-9]\d{8}\b|\b2[0-3
 // known are the folders of the PATH that rules_go sets, for the shell that starts the C compiler.
 var known = []string{"/bin", "/usr/bin"}
 
-// checkCommandLines looks through all that Bazel would run for the image: no path of this machine, no name of its user
+// CheckCommandLines looks through all that Bazel would run for targets: no path of this machine, no name of its user
 // or of itself, no time.
-func checkCommandLines(t *testing.T, c *clone.Clone) {
-	out, _, err := c.Bazel("aquery", "--disk_cache=", "--output=jsonproto", "--include_param_files", "deps("+image+")")
+func (c *Clone) CheckCommandLines(t *testing.T, targets ...string) {
+	t.Helper()
+	out, _, err := c.Bazel("aquery", "--disk_cache=", "--output=jsonproto", "--include_param_files", "deps(set("+strings.Join(targets, " ")+"))")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +40,7 @@ func checkCommandLines(t *testing.T, c *clone.Clone) {
 	if len(graph.Actions) < 100 {
 		t.Fatalf("only %d actions", len(graph.Actions))
 	}
-	here := []string{c.Dir, filepath.Dir(c.Dir), clone.User, clone.Host, "/tmp/", "/home/", "/root/"}
+	here := []string{c.Dir, filepath.Dir(c.Dir), User, Host, "/tmp/", "/home/", "/root/"}
 	found := map[string]bool{}
 	for _, action := range graph.Actions {
 		words := action.Arguments
