@@ -23,6 +23,8 @@ type Spec struct {
 	State                   string
 	RunTime                 time.Duration
 	Failure                 struct{ Message string }
+
+	CapturedGinkgoWriterOutput string
 }
 
 // Name is what the suite calls the test, which is what --ginkgo.focus and --ginkgo.skip match.
@@ -96,7 +98,8 @@ func Judge(t testing.TB, suite string, names []string, specs []Spec, leftOut map
 		case listed:
 			t.Errorf("%-8s %5.1f s  %s, which is left out: %s", s.State, s.RunTime.Seconds(), s.Name(), reason)
 		default:
-			t.Errorf("%-8s %5.1f s  %s: %s", s.State, s.RunTime.Seconds(), s.Name(), s.Failure.Message)
+			output := s.CapturedGinkgoWriterOutput
+			t.Errorf("%-8s %5.1f s  %s: %s\n%s", s.State, s.RunTime.Seconds(), s.Name(), s.Failure.Message, output[max(0, len(output)-5_000):])
 		}
 	}
 	for _, name := range names {
