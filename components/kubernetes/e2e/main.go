@@ -44,6 +44,7 @@ func main() {
 	config.CopyFlags(config.Flags, flag.CommandLine)
 	framework.RegisterCommonFlags(flag.CommandLine)
 	framework.RegisterClusterFlags(flag.CommandLine)
+	testing.Init() // ginkgo sets some of its flags
 	flag.Parse()
 
 	testfiles.AddFileSource(manifests.GetE2ETestingManifestsFS())

@@ -11,12 +11,10 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"go.yaml.in/yaml/v3"
-	"golang.org/x/sync/errgroup"
 
 	"kubefips.internal/tests/internal/clustertest"
 	"kubefips.internal/tests/internal/ginkgo"
@@ -28,12 +26,8 @@ import (
 
 func TestMain(m *testing.M) { clustertest.Main(m) }
 
-const (
-	// Tests wait most of the time.
-	atOnce = 8
-	// Tests that one process of upstream's runs, which takes a moment to start.
-	perProcess = 12
-)
+// Tests wait most of the time.
+const atOnce = 12
 
 // Every conformance test of upstream's list passes, or is listed with the reason why it is left out.
 func TestConformance(t *testing.T) {
@@ -60,71 +54,37 @@ func TestConformance(t *testing.T) {
 	slices.Sort(names)
 	leftOut := ginkgo.LeftOut(t, proc.Runfile(t, os.Getenv("LEFT_OUT")), names)
 
-	var parallel, serial []string
-	for _, name := range names {
-		switch _, skip := leftOut[name]; {
-		case skip:
-		case strings.Contains(name, "[Serial]"): // upstream's mark of what may not run beside others
-			serial = append(serial, name)
-		default:
-			parallel = append(parallel, name)
-		}
+	var skip []string
+	for name := range leftOut {
+		skip = append(skip, regexp.QuoteMeta(name)+"$")
 	}
-	var mutex sync.Mutex
-	var specs []ginkgo.Spec
-	start := time.Now()
-	var group errgroup.Group
-	group.SetLimit(atOnce)
-	for _, batch := range deal(parallel, (len(parallel)+perProcess-1)/perProcess) {
-		group.Go(func() error {
-			ran, err := run(t, c, e2e, batch)
-			mutex.Lock()
-			defer mutex.Unlock()
-			specs = append(specs, ran...)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		t.Error(err)
-	}
-	t.Logf("%5.1f s  for %d tests, %d at once", time.Since(start).Seconds(), len(parallel), atOnce)
-	start = time.Now()
-	ran, err := run(t, c, e2e, serial)
-	if err != nil {
-		t.Error(err)
-	}
-	t.Logf("%5.1f s  for %d tests, one after the other", time.Since(start).Seconds(), len(serial))
-	ginkgo.Judge(t, "conformance", names, append(specs, ran...), leftOut)
+	specs := run(t, c, e2e, "--focus="+regexp.QuoteMeta("[Conformance]"), "--skip="+strings.Join(skip, "|"))
+	specs = slices.DeleteFunc(specs, func(s ginkgo.Spec) bool { return s.State == "skipped" && !slices.Contains(names, s.Name()) })
+	ginkgo.Judge(t, "conformance", names, specs, leftOut)
 }
 
-// deal deals names out into n lists, so that neighbours, which take equally long, come into different ones.
-func deal(names []string, n int) [][]string {
-	lists := make([][]string, n)
-	for i, name := range names {
-		lists[i%n] = append(lists[i%n], name)
-	}
-	return lists
-}
-
-// run runs tests by name, one after the other, and returns what became of them; the error is about the run as a whole.
-func run(t *testing.T, c *clustertest.Cluster, e2e string, names []string) ([]ginkgo.Spec, error) {
+// run runs tests, those of them one after the other that upstream marks so; failures are in the report.
+func run(t *testing.T, c *clustertest.Cluster, e2e string, args ...string) []ginkgo.Spec {
+	t.Helper()
 	dir := t.TempDir()
-	report := filepath.Join(dir, "report.json")
-	var focus []string
-	for _, name := range names {
-		focus = append(focus, regexp.QuoteMeta(name)+"$")
+	suite := filepath.Join(dir, "e2e.test")
+	if err := os.Symlink(e2e, suite); err != nil {
+		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, e2e, "--kubeconfig="+c.Kubeconfig(), "--kubectl-path="+c.KubectlProgram(), "--provider=skeleton", "--repo-root=",
-		"--dump-logs-on-failure=false", "--e2e-output-dir="+dir,
-		"--ginkgo.focus="+strings.Join(focus, "|"), "--ginkgo.timeout=30m", "--ginkgo.seed=1", "--ginkgo.no-color", "--ginkgo.json-report="+report)
+	args = append([]string{"run", fmt.Sprintf("--procs=%d", atOnce), "--timeout=45m", "--seed=1", "--no-color", "--json-report=report.json"}, args...)
+	args = append(args, suite, "--", "--kubeconfig="+c.Kubeconfig(), "--kubectl-path="+c.KubectlProgram(), "--provider=skeleton", "--repo-root=",
+		"--dump-logs-on-failure=false", "--e2e-output-dir="+dir)
+	cmd := exec.CommandContext(ctx, proc.Runfile(t, os.Getenv("GINKGO")), args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "HOME="+dir)
+	start := time.Now()
 	output, err := cmd.CombinedOutput()
-	specs, readErr := ginkgo.Read(report)
+	t.Logf("%5.1f s  for the tests, %d at once", time.Since(start).Seconds(), atOnce)
+	specs, readErr := ginkgo.Read(filepath.Join(dir, "report.json"))
 	if readErr != nil {
-		return nil, fmt.Errorf("e2e left no report: %v, %v\n%s", err, readErr, output[max(0, len(output)-20_000):])
+		t.Fatalf("e2e left no report: %v, %v\n%s", err, readErr, output[max(0, len(output)-20_000):])
 	}
-	return slices.DeleteFunc(specs, func(s ginkgo.Spec) bool { return s.LeafNodeType == "It" && !slices.Contains(names, s.Name()) }), nil
+	return specs
 }

@@ -40,6 +40,7 @@ func images(t *testing.T, ca *pki.CA, references []string) map[string]v1.Image {
 	shell := image.Layer(t, append(image.BusyBox(t, proc.Runfile(t, os.Getenv("BUSYBOX"))),
 		image.File{Name: "etc/passwd", Content: []byte(users), Mode: 0o644},
 		image.File{Name: "etc/group", Content: []byte(groups), Mode: 0o644},
+		image.File{Name: "etc/os-release", Content: []byte("PRETTY_NAME=\"in place of Alpine Linux\"\n"), Mode: 0o644}, // a test reads upstream's
 		image.File{Name: "etc/nsswitch.conf", Content: []byte("hosts: files dns\n"), Mode: 0o644},
 		image.File{Name: "tmp/"}, image.File{Name: "root/", Mode: 0o755}, image.File{Name: "var/run/", Mode: 0o755},
 	))
