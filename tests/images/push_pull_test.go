@@ -283,7 +283,9 @@ func TestAFullDiskGetsNoTag(t *testing.T) {
 	})
 	kept := newStoreIn(t, disk)
 	out, err := kept.push(t)
-	if err == nil || !strings.Contains(out, "no space left on device") || !strings.Contains(out, kept.below) {
+	// When it was the end of a layer that had no place, the registry finds out when it counts what there is.
+	full := strings.Contains(out, "no space left on device") || strings.Contains(out, "RANGE_INVALID")
+	if err == nil || !full || !strings.Contains(out, kept.below) {
 		t.Fatalf("push_all: %v, want an error that names the repository and the reason:\n%s", err, out)
 	}
 	kept.wantNoTag(t)
