@@ -111,8 +111,8 @@ func (c *cluster) processes(t *testing.T, worker string) map[int]string {
 	for _, dir := range dirs {
 		// Processes end while they are looked at.
 		command, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
-		mounts, _ := os.ReadFile(filepath.Join(dir, "mountinfo")) // the folder is mounted in the runner's root
-		of := []byte(filepath.Join(c.dir, worker) + "/")
+		mounts, _ := os.ReadFile(filepath.Join(dir, "mountinfo"))                                           // the folder is mounted in the runner's root
+		of := []byte(filepath.Join(filepath.Base(filepath.Dir(c.dir)), filepath.Base(c.dir), worker) + "/") // whatever is mounted above it
 		if pid, err := strconv.Atoi(filepath.Base(dir)); err == nil && (bytes.Contains(command, of) || bytes.Contains(mounts, of)) {
 			found[pid] = string(bytes.ReplaceAll(command, []byte{0}, []byte(" ")))
 		}
