@@ -8,7 +8,7 @@ def _impl(ctx):
     linked = [
         file
         for action in analysistest.target_actions(env)
-        if action.mnemonic == "Symlink"
+        if action.mnemonic.endswith("Symlink")
         for file in action.inputs.to_list()
     ]
     asserts.equals(env, 1, len(linked))
