@@ -9,6 +9,7 @@ load("//rules/private:fips_image.bzl", _fips_image = "fips_image")
 load("//rules/private:image_layer.bzl", _image_layer = "image_layer")
 load("//rules/private:image_set.bzl", _image_bundle = "image_bundle", _image_digests = "image_digests", _image_push_all = "image_push_all")
 load("//rules/private:providers.bzl", _FipsBinaryInfo = "FipsBinaryInfo")
+load("//rules/private:test_program.bzl", _test_program = "test_program")
 load("//rules/private:tool.bzl", _tool = "tool")
 load("//rules/private:tool_test.bzl", "tool_test")
 load("//rules/private:verified_image.bzl", _fips_report = "fips_report")
@@ -71,26 +72,12 @@ def fips_go_binary(
     """
     go = upstream["go"]
     component = native.package_name().rpartition("/")[2]
-    linked = name + "_linked"
-    go_binary(
-        name = linked,
-        srcs = [Label("//rules:fipsonly.go")] if tls else [],
-        embed = [main],
-        # `pure` stays unset: set to "off", rules_go would fail first and say nothing of the fix; fips_go_binary
-        # checks what came out of it.
-        static = "on",
-        # rules_go links no default GODEBUG; the go command derives it from upstream's go.mod.
-        x_defs = x_defs | {"runtime.godebugDefault": upstream["godebug"]},
-        visibility = ["//visibility:private"],
-        # By itself it would be built once more, outside the configuration of what is shipped.
-        **(kwargs | {"tags": kwargs.get("tags", []) + ["manual"]})
-    )
     _fips_go_binary(
         name = name,
         component = component,
         go = go,
         gotags = gotags,
-        linked = linked,
+        linked = _go_linked(name, main, upstream, tls, x_defs, **kwargs),
         mode = mode,
         version = upstream["version"],
         visibility = visibility,
@@ -116,11 +103,62 @@ def fips_go_binary(
     if not native.existing_rule("upstream_test"):
         _upstream_test(component, go)
 
+def go_test_program(
+        name,
+        main,
+        upstream,
+        gotags = [],
+        tls = True,
+        x_defs = {},
+        visibility = None,
+        **kwargs):
+    """A program of upstream's that tests run: built like fips_go_binary's, with which it shares packages, but without a verdict, so no image takes it.
+
+    Args:
+      name: target name.
+      main: label of the main package.
+      upstream: dict UPSTREAM of the component's upstream.bzl.
+      gotags: as fips_go_binary's.
+      tls: as fips_go_binary's.
+      x_defs: as fips_go_binary's.
+      visibility: of the program.
+      **kwargs: passed on to both targets (tags, ...).
+    """
+    _test_program(
+        name = name,
+        testonly = True,
+        go = upstream["go"],
+        gotags = gotags,
+        linked = _go_linked(name, main, upstream, tls, x_defs, testonly = True, **kwargs),
+        visibility = visibility,
+        **kwargs
+    )
+
+def _go_linked(name, main, upstream, tls, x_defs, **kwargs):
+    """Links a program of upstream's, and returns the target's name."""
+    linked = name + "_linked"
+    go_binary(
+        name = linked,
+        srcs = [Label("//rules:fipsonly.go")] if tls else [],
+        embed = [main],
+        # `pure` stays unset: set to "off", rules_go would fail first and say nothing of the fix; fips_go_binary
+        # checks what came out of it.
+        static = "on",
+        # rules_go links no default GODEBUG; the go command derives it from upstream's go.mod.
+        x_defs = x_defs | {"runtime.godebugDefault": upstream["godebug"]},
+        visibility = ["//visibility:private"],
+        # By itself it would be built once more, outside the configuration of what is shipped.
+        **(kwargs | {"tags": kwargs.get("tags", []) + ["manual"]})
+    )
+    return linked
+
 def fips_cc_binary(
         name,
         version,
         srcs,
         copts = [],
+        linkopts = [],
+        linkshared = False,
         local_defines = [],
         visibility = ["//visibility:public"],
         **kwargs):
@@ -133,6 +171,8 @@ def fips_cc_binary(
       version: upstream's version, as in v3.10.2.
       srcs: list of labels of C files.
       copts: upstream's options for the compiler.
+      linkopts: options for the linker.
+      linkshared: whether it is a library, for a program of a package to load.
       local_defines: upstream's macros, NAME=value.
       visibility: of the program.
       **kwargs: passed on to all targets (tags, testonly, ...).
@@ -143,7 +183,8 @@ def fips_cc_binary(
         name = linked,
         srcs = srcs,
         copts = copts,
-        linkopts = ["-s"],
+        linkopts = ["-s"] + linkopts,
+        linkshared = linkshared,
         local_defines = local_defines,
         visibility = ["//visibility:private"],
         # By itself it would be built once more, outside the configuration of what is shipped.

@@ -118,6 +118,23 @@ func (s *suite) testNetwork(t *testing.T) {
 			}
 		}
 		s.requireNodePort(t, node, slices.Collect(maps.Values(names))...)
+		s.requireNftables(t, node, clusterIP)
+	}
+}
+
+// requireNftables looks at the rules of a node's kube-proxy: the service is in its table of nftables, and none of its chains are in iptables'.
+func (s *suite) requireNftables(t *testing.T, node, clusterIP string) {
+	t.Helper()
+	exec := func(program string, arguments ...string) string {
+		return s.must(t, append([]string{"--namespace=kube-system", "exec", "kube-proxy-" + node, "--", program}, arguments...)...)
+	}
+	for name, want := range map[string]string{"service-ips": clusterIP + " . tcp . 80 : goto ", "service-nodeports": "tcp . 30080 : goto "} {
+		if out := exec("nft", "list", "map", "ip", "kube-proxy", name); !strings.Contains(out, want) {
+			t.Errorf("on %s the map %s of kube-proxy has no element %q:\n%s", node, name, want, out)
+		}
+	}
+	if out := exec("iptables-save"); strings.Contains(out, ":KUBE-SERVICES") {
+		t.Errorf("kube-proxy of %s has chains in iptables:\n%s", node, out)
 	}
 }
 

@@ -8,22 +8,18 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"log"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
-	server "github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"kubefips.internal/tests/internal/proc"
+	serving "kubefips.internal/tests/internal/registry"
 	"kubefips.internal/tools/fipscheck/boring"
 	"kubefips.internal/tools/oci/layout"
 	"kubefips.internal/tools/oci/registry"
@@ -54,37 +50,11 @@ prebuilt = rule(implementation = _impl, executable = True, attrs = {"file": attr
 // images are those that the other team stands on.
 var images = []string{"coredns", "etcd"}
 
-// A registryOnLoopback can be told to change a bit of what it sends.
-type registryOnLoopback struct {
-	below   string
-	changes atomic.Pointer[string] // end of the path of what is changed
-}
-
-func startRegistry(t *testing.T) *registryOnLoopback {
-	t.Helper()
-	started := &registryOnLoopback{}
-	handler := server.New(server.Logger(log.New(io.Discard, "", 0)))
-	listening := httptest.NewServer(http.HandlerFunc(func(response http.ResponseWriter, request *http.Request) {
-		changed := started.changes.Load()
-		if changed == nil || request.Method != http.MethodGet || !strings.HasSuffix(request.URL.Path, *changed) {
-			handler.ServeHTTP(response, request)
-			return
-		}
-		recorded := httptest.NewRecorder()
-		handler.ServeHTTP(recorded, request)
-		body := recorded.Body.Bytes()
-		body[len(body)/2] ^= 1
-		response.Write(body)
-	}))
-	t.Cleanup(listening.Close)
-	started.below = strings.TrimPrefix(listening.URL, "http://") + "/kubefips"
-	return started
-}
-
 // A workspace is the other team's clone.
 type workspace struct {
 	bin, dir, out string // Bazel, the clone, Bazel's output user root
-	registry      *registryOnLoopback
+	registry      *serving.Registry
+	below         string // where the images are in it
 	digests       map[string]v1.Hash
 }
 
@@ -98,7 +68,12 @@ func newWorkspace(t *testing.T) *workspace {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &workspace{bin: filepath.Join(filepath.Dir(tree), "tools", "bazel"), dir: filepath.Join(scratch, "module"), out: filepath.Join(scratch, "out"), registry: startRegistry(t), digests: map[string]v1.Hash{}}
+	w := &workspace{
+		bin: filepath.Join(filepath.Dir(tree), "tools", "bazel"), dir: filepath.Join(scratch, "module"), out: filepath.Join(scratch, "out"),
+		registry: serving.Start(t, serving.Options{}),
+		digests:  map[string]v1.Hash{},
+	}
+	w.below = w.registry.Host + "/kubefips"
 	t.Cleanup(func() {
 		w.bazel("shutdown")
 		removeAll(scratch)
@@ -130,7 +105,7 @@ func newWorkspace(t *testing.T) *workspace {
 func (w *workspace) push(t *testing.T, image string) {
 	t.Helper()
 	built := proc.Runfile(t, os.Getenv(strings.ToUpper(image)))
-	if err := registry.Push(context.Background(), built, registry.Options{Repository: w.registry.below + "/" + image}, io.Discard); err != nil {
+	if err := registry.Push(context.Background(), built, registry.Options{Repository: w.below + "/" + image}, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	opened, err := layout.Open(built)
@@ -145,7 +120,7 @@ func (w *workspace) pin(t *testing.T, images map[string]string) {
 	t.Helper()
 	text := "oci = use_extension(\"@rules_oci//oci:extensions.bzl\", \"oci\")\n"
 	for name, image := range images {
-		text += fmt.Sprintf("oci.pull(name = %q, digest = %q, image = \"http://%s/%s\")\nuse_repo(oci, %[1]q)\n", name, w.digests[image], w.registry.below, image)
+		text += fmt.Sprintf("oci.pull(name = %q, digest = %q, image = \"http://%s/%s\")\nuse_repo(oci, %[1]q)\n", name, w.digests[image], w.below, image)
 	}
 	write(t, filepath.Join(w.dir, "images.MODULE.bazel"), []byte(text), 0o644)
 }
@@ -197,16 +172,31 @@ func testProgram(t *testing.T, w *workspace) {
 	}
 }
 
-// testRegistry changes what the registry sends. Bazel keeps what it got before, so this is another image to it.
+// testRegistry changes what the registry has stored. Bazel keeps what it got before, so this is another image to it.
 func testRegistry(t *testing.T, w *workspace) {
 	w.pin(t, map[string]string{"coredns": "coredns", "etcd": "etcd", "other": "etcd"})
 	layers := manifest(t, proc.Runfile(t, os.Getenv("ETCD"))).Layers
-	for what, digest := range map[string]string{"manifest": w.digests["etcd"].String(), "layer": layers[len(layers)-1].Digest.String()} {
-		w.registry.changes.Store(&digest)
+	for _, test := range []struct {
+		what   string
+		digest v1.Hash
+		change func([]byte) []byte
+	}{
+		// It stays JSON, or the registry would not send it.
+		{"manifest", w.digests["etcd"], func(data []byte) []byte { return bytes.Replace(data, []byte("\n"), []byte(" "), 1) }},
+		{"layer", layers[len(layers)-1].Digest, func(data []byte) []byte {
+			changed := bytes.Clone(data)
+			changed[len(changed)/2] ^= 1
+			return changed
+		}},
+	} {
+		file := w.registry.Blob(test.digest.String())
+		whole := read(t, file)
+		write(t, file, test.change(whole), 0o600)
 		err := w.bazel("build", "--repository_cache=", "@other")
-		if err == nil || !strings.Contains(err.Error(), "Checksum was") || !strings.Contains(err.Error(), strings.TrimPrefix(digest, "sha256:")) {
-			t.Errorf("a changed %s: got error %v, want one with the digest", what, err)
+		if err == nil || !strings.Contains(err.Error(), "Checksum was") || !strings.Contains(err.Error(), test.digest.Hex) {
+			t.Errorf("a changed %s: got error %v, want one with the digest", test.what, err)
 		}
+		write(t, file, whole, 0o600)
 	}
 }
 

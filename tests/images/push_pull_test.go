@@ -4,131 +4,104 @@ package images_test
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"io"
-	"io/fs"
-	"log"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/bazelbuild/rules_go/go/runfiles"
-	server "github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
 
 	"kubefips.internal/tests/internal/namespaces"
+	serving "kubefips.internal/tests/internal/registry"
 	"kubefips.internal/tools/oci/contents"
 	"kubefips.internal/tools/oci/layout"
 	"kubefips.internal/tools/oci/registry"
+	"kubefips.internal/tools/pki"
 )
 
 // The registry of one test has a disk of its own.
 func TestMain(m *testing.M) { namespaces.Main(m) }
 
-// store is a registry on loopback.
+// Whom the registry lets in.
+const user, password = "team", "right"
+
+// store is the registry, with TLS and a password, and the release below it.
 type store struct {
-	below   string // what images are pushed below
-	blobs   string // folder with one file for each blob
-	uploads atomic.Int32
-	// fail answers requests by an error's status, when there is one, in place of the registry.
-	fail func(*http.Request) int
+	*serving.Registry
+	below string // what images are pushed below
 }
 
-func newStore(t *testing.T) *store {
+func newStore(t *testing.T) store {
 	t.Helper()
 	return newStoreIn(t, t.TempDir())
 }
 
-func newStoreIn(t *testing.T, blobs string) *store {
+func newStoreIn(t *testing.T, folder string) store {
 	t.Helper()
-	kept := &store{blobs: blobs}
-	handler := server.New(server.Logger(log.New(io.Discard, "", 0)), server.WithBlobHandler(server.NewDiskBlobHandler(kept.blobs)))
-	listening := httptest.NewServer(http.HandlerFunc(func(response http.ResponseWriter, request *http.Request) {
-		if kept.fail != nil {
-			if status := kept.fail(request); status != 0 {
-				if status == http.StatusUnauthorized {
-					response.Header().Set("WWW-Authenticate", `Basic realm="test"`)
-				}
-				response.WriteHeader(status)
-				return
-			}
-		}
-		if request.Method != http.MethodGet && request.Method != http.MethodHead {
-			kept.uploads.Add(1)
-		}
-		handler.ServeHTTP(response, request)
-	}))
-	t.Cleanup(listening.Close)
-	kept.below = strings.TrimPrefix(listening.URL, "http://") + "/kubefips"
+	ca, err := pki.NewCA(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := store{Registry: serving.Start(t, serving.Options{Store: folder, CA: ca, User: user, Password: password})}
+	kept.below = kept.Host + "/kubefips"
+	kept.Login(t, user, password)
 	return kept
 }
 
 // push runs //images:push_all and returns what it printed.
-func (s *store) push(t *testing.T) (string, error) {
+func (s store) push(t *testing.T) (string, error) {
 	t.Helper()
 	out, err := exec.Command(runfile(t, os.Getenv("PUSH_ALL")), "--registry", s.below).CombinedOutput()
 	return string(out), err
 }
 
-func (s *store) pushAll(t *testing.T) {
+func (s store) pushAll(t *testing.T) {
 	t.Helper()
 	if out, err := s.push(t); err != nil {
 		t.Fatalf("push_all: %v\n%s", err, out)
 	}
 }
 
-func (s *store) reference(image contents.Summary) string {
+func (s store) pull(t *testing.T, image contents.Summary, dir string) error {
+	t.Helper()
+	return registry.Pull(context.Background(), s.reference(image), dir, registry.Options{Transport: s.Transport(t)})
+}
+
+func (s store) reference(image contents.Summary) string {
 	return s.below + "/" + image.Name + "@" + image.Digest
 }
 
 // hasTag tells whether the image is tagged with its version.
-func (s *store) hasTag(t *testing.T, image contents.Summary) bool {
+func (s store) hasTag(t *testing.T, image contents.Summary) bool {
 	t.Helper()
-	response, err := http.Get("http://" + strings.Replace(s.below, "/", "/v2/", 1) + "/" + image.Name + "/manifests/" + image.Version)
+	request, err := http.NewRequest(http.MethodHead, "https://"+strings.Replace(s.below, "/", "/v2/", 1)+"/"+image.Name+"/manifests/"+image.Version, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Accept", "application/vnd.oci.image.manifest.v1+json") // or it answers that it has none
+	request.SetBasicAuth(user, password)
+	response, err := (&http.Client{Transport: s.Transport(t)}).Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
 	response.Body.Close()
+	if response.StatusCode != http.StatusOK && response.StatusCode != http.StatusNotFound {
+		t.Fatalf("asked for %s of %s, the registry answers %s", image.Version, image.Name, response.Status)
+	}
 	return response.StatusCode == http.StatusOK
 }
 
-// tamper changes one bit of one blob of the image.
-func (s *store) tamper(t *testing.T, pulled string) {
+func (s store) wantNoTag(t *testing.T) {
 	t.Helper()
-	image, err := layout.OpenImage(pulled)
-	if err != nil {
-		t.Fatal(err)
-	}
-	layers, err := image.Layers()
-	if err != nil {
-		t.Fatal(err)
-	}
-	digest, err := layers[len(layers)-1].Digest()
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := ""
-	err = filepath.WalkDir(s.blobs, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && strings.HasSuffix(path, digest.Hex) {
-			found = path
+	for _, image := range digests(t) {
+		if s.hasTag(t, image) {
+			t.Errorf("%s is tagged although the release is not complete", image.Name)
 		}
-		return err
-	})
-	if err != nil || found == "" {
-		t.Fatalf("the store has no blob %s: %v", digest, err)
-	}
-	data, err := os.ReadFile(found)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data[len(data)/2] ^= 1
-	if err := os.WriteFile(found, data, 0o644); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -159,16 +132,18 @@ func digests(t *testing.T) []contents.Summary {
 
 func TestImagesGoThroughARegistryByDigest(t *testing.T) {
 	kept := newStore(t)
+	before := testKilled(t, kept)
 	kept.pushAll(t)
-	first := kept.uploads.Load()
+	first, sent := kept.Uploads()
 	kept.pushAll(t)
-	if again := kept.uploads.Load() - first; again != 0 {
-		t.Errorf("pushing the same images again sent %d requests with content, the first time %d", again, first)
+	if again, _ := kept.Uploads(); first == 0 || again != first {
+		t.Errorf("pushing the same images again sent %d requests with content, the first time %d", again-first, first)
 	}
+	blobs := map[v1.Hash]bool{}
 	for _, image := range digests(t) {
 		t.Run(image.Name, func(t *testing.T) {
 			pulled := filepath.Join(t.TempDir(), "layout")
-			if err := registry.Pull(context.Background(), kept.reference(image), pulled, registry.Options{}); err != nil {
+			if err := kept.pull(t, image, pulled); err != nil {
 				t.Fatal(err)
 			}
 			back, err := layout.OpenImage(pulled)
@@ -181,15 +156,48 @@ func TestImagesGoThroughARegistryByDigest(t *testing.T) {
 			if !kept.hasTag(t, image) {
 				t.Errorf("there is no tag %s", image.Version)
 			}
+			manifest, err := back.Manifest()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, blob := range append(manifest.Layers, manifest.Config) {
+				blobs[blob.Digest] = true
+			}
 		})
+	}
+	// Whoever was killed had four at a time in hand.
+	if before+sent > len(blobs)+4 {
+		t.Errorf("%d layers and configurations were sent, and there are %d of them", before+sent, len(blobs))
 	}
 	t.Run("crane", func(t *testing.T) { testCrane(t, kept, digests(t)[0]) })
 	t.Run("helm", func(t *testing.T) { testHelm(t, kept, digests(t)) })
 	t.Run("tampered", func(t *testing.T) { testTampered(t, kept, digests(t)[0]) })
 }
 
+// testKilled kills the registry in the middle of a push, starts it again, and returns how many layers and configurations it had taken.
+func testKilled(t *testing.T, kept store) int {
+	t.Helper()
+	killed := make(chan int)
+	go func() {
+		for all := 0; all < 40; all, _ = kept.Uploads() {
+			time.Sleep(time.Millisecond)
+		}
+		kept.Kill()
+		_, blobs := kept.Uploads()
+		killed <- blobs
+	}()
+	out, err := kept.push(t)
+	if err == nil || !strings.Contains(out, kept.below) {
+		t.Errorf("push_all: %v, want an error that names the repository:\n%s", err, out)
+	}
+	blobs := <-killed
+	kept.Restart(t)
+	kept.wantNoTag(t)
+	return blobs
+}
+
 // testCrane lets another client than the one that pushed read every layer by digest.
-func testCrane(t *testing.T, kept *store, image contents.Summary) {
+func testCrane(t *testing.T, kept store, image contents.Summary) {
 	crane := runfile(t, os.Getenv("CRANE"))
 	for _, args := range [][]string{{"validate", "--remote", kept.reference(image)}, {"export", kept.reference(image), filepath.Join(t.TempDir(), "files.tar")}} {
 		if out, err := exec.Command(crane, args...).CombinedOutput(); err != nil {
@@ -199,9 +207,10 @@ func testCrane(t *testing.T, kept *store, image contents.Summary) {
 }
 
 // testHelm lets the built Helm pull every chart, by digest and by version, and look into it.
-func testHelm(t *testing.T, kept *store, all []contents.Summary) {
+func testHelm(t *testing.T, kept store, all []contents.Summary) {
 	helm := runfile(t, os.Getenv("HELM"))
 	t.Setenv("HOME", t.TempDir())
+	t.Setenv("HELM_REGISTRY_CONFIG", filepath.Join(os.Getenv("DOCKER_CONFIG"), "config.json"))
 	run := func(args ...string) (string, error) {
 		out, err := exec.Command(helm, args...).CombinedOutput()
 		return string(out), err
@@ -213,7 +222,7 @@ func testHelm(t *testing.T, kept *store, all []contents.Summary) {
 		repository := "oci://" + kept.below + "/" + chart.Name
 		for _, args := range [][]string{{repository + "@" + chart.Digest}, {repository, "--version=" + chart.Version}} {
 			dir := t.TempDir()
-			out, err := run(append([]string{"pull", "--plain-http", "--destination=" + dir}, args...)...)
+			out, err := run(append([]string{"pull", "--destination=" + dir}, args...)...)
 			if err != nil || !strings.Contains(out, chart.Digest) {
 				t.Errorf("helm pull %s: %v, want digest %s\n%s", args, err, chart.Digest, out)
 				continue
@@ -226,43 +235,39 @@ func testHelm(t *testing.T, kept *store, all []contents.Summary) {
 				t.Errorf("helm show chart: %v, want version %s\n%s", err, chart.Version, out)
 			}
 		}
-		if out, err := run("pull", "--plain-http", "--destination="+t.TempDir(), repository+"@sha256:"+strings.Repeat("0", 64)); err == nil {
+		if out, err := run("pull", "--destination="+t.TempDir(), repository+"@sha256:"+strings.Repeat("0", 64)); err == nil {
 			t.Errorf("helm pulled a digest of %s that nobody pushed:\n%s", chart.Name, out)
 		}
 	}
 }
 
-func testTampered(t *testing.T, kept *store, image contents.Summary) {
+// testTampered changes one bit of one file of the registry.
+func testTampered(t *testing.T, kept store, image contents.Summary) {
 	pulled, again := filepath.Join(t.TempDir(), "layout"), filepath.Join(t.TempDir(), "layout")
-	if err := registry.Pull(context.Background(), kept.reference(image), pulled, registry.Options{}); err != nil {
+	if err := kept.pull(t, image, pulled); err != nil {
 		t.Fatal(err)
 	}
-	kept.tamper(t, pulled)
-	if err := registry.Pull(context.Background(), kept.reference(image), again, registry.Options{}); err == nil || !strings.Contains(err.Error(), "sha256") {
+	whole, err := layout.OpenImage(pulled)
+	if err != nil {
+		t.Fatal(err)
+	}
+	layers, err := whole.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest, err := layers[len(layers)-1].Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept.Change(t, digest.String())
+	if err := kept.pull(t, image, again); err == nil || !strings.Contains(err.Error(), digest.Hex) {
 		t.Errorf("with a changed bit in the store: got error %v, want one that names the digest", err)
 	}
 	if _, err := os.Stat(again); !os.IsNotExist(err) {
 		t.Errorf("the refused pull left something behind: %v", err)
 	}
-}
-
-func TestARegistryThatGoesAwayGetsNoTag(t *testing.T) {
-	kept := newStore(t)
-	kept.fail = func(request *http.Request) int {
-		if request.Method == http.MethodPut && kept.uploads.Load() > 40 {
-			return http.StatusServiceUnavailable
-		}
-		return 0
-	}
-	out, err := kept.push(t)
-	if err == nil || !strings.Contains(out, "503") {
-		t.Fatalf("push_all: %v, want an error with the registry's answer:\n%s", err, out)
-	}
-	kept.fail = nil
-	for _, image := range digests(t) {
-		if kept.hasTag(t, image) {
-			t.Errorf("%s is tagged although the release is not complete", image.Name)
-		}
+	if out, err := exec.Command(runfile(t, os.Getenv("CRANE")), "validate", "--remote", kept.reference(image)).CombinedOutput(); err == nil {
+		t.Errorf("crane found nothing wrong: %s", out)
 	}
 }
 
@@ -278,35 +283,34 @@ func TestAFullDiskGetsNoTag(t *testing.T) {
 	})
 	kept := newStoreIn(t, disk)
 	out, err := kept.push(t)
-	if err == nil || !strings.Contains(out, "no space left on device") || !strings.Contains(out, kept.below) {
+	// When it was the end of a layer that had no place, the registry finds out when it counts what there is.
+	full := strings.Contains(out, "no space left on device") || strings.Contains(out, "RANGE_INVALID")
+	if err == nil || !full || !strings.Contains(out, kept.below) {
 		t.Fatalf("push_all: %v, want an error that names the repository and the reason:\n%s", err, out)
 	}
-	for _, each := range digests(t) {
-		if kept.hasTag(t, each) {
-			t.Errorf("%s is tagged although the release is not complete", each.Name)
-		}
-	}
+	kept.wantNoTag(t)
 }
 
-func TestAWrongPasswordIsRefused(t *testing.T) {
+func TestStrangersAreRefused(t *testing.T) {
 	kept := newStore(t)
-	kept.fail = func(request *http.Request) int {
-		if user, password, _ := request.BasicAuth(); user != "team" || password != "right" {
-			return http.StatusUnauthorized
-		}
-		return 0
+	for name, stranger := range map[string]struct {
+		let  func(*testing.T)
+		want string
+	}{
+		"wrong password": {func(t *testing.T) { kept.Login(t, user, "wrong") }, "401"},
+		"nobody":         {func(t *testing.T) { t.Setenv("DOCKER_CONFIG", t.TempDir()) }, "401"},
+		// Its certificate is not one of the machine's.
+		"unknown registry": {func(t *testing.T) { t.Setenv("SSL_CERT_FILE", "/dev/null") }, "certificate"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stranger.let(t)
+			if out, err := kept.push(t); err == nil || !strings.Contains(out, stranger.want) || !strings.Contains(out, kept.below) {
+				t.Errorf("push_all: %v, want an error with the repository and %q:\n%s", err, stranger.want, out)
+			}
+		})
 	}
-	host, _, _ := strings.Cut(kept.below, "/")
-	config := t.TempDir()
-	t.Setenv("DOCKER_CONFIG", config)
-	auths := fmt.Sprintf(`{"auths": {%q: {"username": "team", "password": "wrong"}}}`, host)
-	if err := os.WriteFile(filepath.Join(config, "config.json"), []byte(auths), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := kept.push(t); err == nil || !strings.Contains(out, "401") {
-		t.Errorf("push_all: %v, want an error with the registry's answer:\n%s", err, out)
-	}
-	if uploads := kept.uploads.Load(); uploads != 0 {
+	if uploads, _ := kept.Uploads(); uploads != 0 {
 		t.Errorf("the registry took %d requests with content", uploads)
 	}
+	kept.wantNoTag(t)
 }

@@ -91,6 +91,15 @@ GO_SDKS = {
         },
         "certificate": "4735",
     },
+    "1.26.8": {
+        "h1": "h1:ZOmGe1OnfREDMIdb1Qi4G9JSuDPBLGExZMQ4nis1RXM=",
+        "sha256": "30c2b1bf7dcc88d3eb0a1364e47ddd9128edb3110a30e8a0ef61cd5856b31de7",
+        "boringcrypto": {
+            "amd64": "2ace5a99ae43b388845592472026b0225cf1f07c9b28124c23f0f3fef77f0210",
+            "arm64": "396762b4e072e0d9dd1668a9c6fbb2fae3226d5e4c26a8b09cf871ee53b9ca72",
+        },
+        "certificate": "4735",
+    },
     "1.26.10": {
         "h1": "h1:5VAGHlY8yl8pTPVSNIez3SNMy6fWabs+QMR25f3oMT0=",
         "sha256": "f64ecb0807852be2c98899561c45288a9ad57f4e88f3cd002ffabeccbd03bfe1",

@@ -3,9 +3,9 @@ package critest_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
+	"kubefips.internal/tests/internal/ginkgo"
+	"kubefips.internal/tests/internal/image"
 	"kubefips.internal/tests/internal/namespaces"
 	"kubefips.internal/tests/internal/proc"
 	"kubefips.internal/tools/pki"
@@ -57,76 +57,22 @@ const network = `{
 	}]
 }`
 
-// leftOut is an entry of left_out.yaml.
-type leftOut struct {
-	Pattern, Reason string
-}
-
-// spec is a test in critest's report.
-type spec struct {
-	ContainerHierarchyTexts []string
-	LeafNodeType            string
-	LeafNodeText            string
-	State                   string
-	RunTime                 time.Duration
-	Failure                 struct{ Message string }
-}
-
-func (s spec) name() string {
-	return strings.ReplaceAll(strings.Join(append(s.ContainerHierarchyTexts, s.LeafNodeText), " "), "[k8s.io] ", "")
-}
-
 // Every test of critest passes, or is listed with the reason why it is left out.
 func TestCritest(t *testing.T) {
-	var out []leftOut
-	decoder := yaml.NewDecoder(strings.NewReader(string(read(t, proc.Runfile(t, os.Getenv("LEFT_OUT"))))))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(&out); err != nil {
-		t.Fatal(err)
-	}
 	start(t)
-
-	all := run(t, "--ginkgo.dry-run")
-	var skip []string
-	reasons := map[string]string{} // test -> why it is left out
-	for _, o := range out {
-		pattern, err := regexp.Compile(o.Pattern)
-		if err != nil {
-			t.Fatal(err)
-		}
-		found := false
-		for _, s := range all {
-			if pattern.MatchString(s.name()) {
-				reasons[s.name()], found = o.Reason, true
-				skip = append(skip, regexp.QuoteMeta(s.LeafNodeText)+"$")
-			}
-		}
-		if !found || o.Reason == "" {
-			t.Errorf("left_out.yaml: %q matches no test, or has no reason", o.Pattern)
-		}
+	var names, skip []string
+	for _, s := range run(t, "--ginkgo.dry-run") {
+		names = append(names, s.Name())
 	}
-	passed := 0
-	for _, s := range run(t, "--ginkgo.skip="+strings.Join(skip, "|")) {
-		switch reason, listed := reasons[s.name()]; {
-		case s.State == "passed" && !listed:
-			passed++
-			t.Logf("passed   %5.1f s  %s", s.RunTime.Seconds(), s.name())
-		case s.State == "skipped" && listed:
-			t.Logf("left out           %s: %s", s.name(), reason)
-		case s.State == "skipped":
-			t.Errorf("skipped            %s: %s; left_out.yaml has to say why", s.name(), s.Failure.Message)
-		default:
-			t.Errorf("%-8s %5.1f s  %s: %s", s.State, s.RunTime.Seconds(), s.name(), s.Failure.Message)
-		}
+	leftOut := ginkgo.LeftOut(t, proc.Runfile(t, os.Getenv("LEFT_OUT")), names)
+	for name := range leftOut {
+		skip = append(skip, regexp.QuoteMeta(name)+"$")
 	}
-	t.Logf("critest: %d tests, %d passed, %d left out", len(all), passed, len(reasons))
-	if passed == 0 {
-		t.Error("no test has passed")
-	}
+	ginkgo.Judge(t, "critest", names, run(t, "--ginkgo.skip="+strings.Join(skip, "|")), leftOut)
 }
 
 // run runs critest, whose failures are in the report.
-func run(t *testing.T, args ...string) []spec {
+func run(t *testing.T, args ...string) []ginkgo.Spec {
 	t.Helper()
 	report := filepath.Join(t.TempDir(), "report.json")
 	ctx, cancel := context.WithTimeout(context.Background(), 12*time.Minute)
@@ -135,16 +81,10 @@ func run(t *testing.T, args ...string) []spec {
 		"--ginkgo.seed=1", "--ginkgo.no-color", "--ginkgo.json-report=" + report}, args...)...)
 	cmd.Dir = t.TempDir()
 	output, err := cmd.CombinedOutput()
-	content, readErr := os.ReadFile(report)
-	var suites []struct{ SpecReports []spec }
-	if readErr == nil {
-		readErr = json.Unmarshal(content, &suites)
-	}
-	if readErr != nil || len(suites) != 1 {
+	specs, readErr := ginkgo.Read(report)
+	if readErr != nil {
 		t.Fatalf("critest left no report: %v, %v\n%s", err, readErr, output[max(0, len(output)-20_000):])
 	}
-	specs := slices.DeleteFunc(suites[0].SpecReports, func(s spec) bool { return s.LeafNodeType != "It" && s.State == "passed" })
-	slices.SortFunc(specs, func(a, b spec) int { return strings.Compare(a.name(), b.name()) })
 	return specs
 }
 
@@ -155,14 +95,18 @@ func start(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	registry := serveImages(t, ca)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry := image.Serve(t, ca, listener, images(t))
 	// Copies: a container in a user namespace of its own starts them as another user, who needs not be allowed to where they are.
 	const programs = "/run/test/bin"
 	if err := os.MkdirAll(programs, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for name, runfile := range map[string]string{"containerd": os.Getenv("CONTAINERD"), "containerd-shim-runc-v2": os.Getenv("SHIM"), "runc": os.Getenv("RUNC")} {
-		if err := os.WriteFile(filepath.Join(programs, name), read(t, proc.Runfile(t, runfile)), 0o755); err != nil {
+		if err := os.WriteFile(filepath.Join(programs, name), image.Read(t, proc.Runfile(t, runfile)), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -25,7 +25,7 @@ func start(t *testing.T, groups ...tls.CurveID) (host, crane string) {
 	t.Setenv("SSL_CERT_FILE", ca.CertFile)
 	t.Setenv("HOME", t.TempDir())
 	crane = proc.Runfile(t, os.Getenv("CRANE"))
-	return registry.Serve(t, crane, &tls.Config{Certificates: []tls.Certificate{cert}, CurvePreferences: groups}), crane
+	return registry.Serve(t, &tls.Config{Certificates: []tls.Certificate{cert}, CurvePreferences: groups}), crane
 }
 
 // layer writes a layer with one file.

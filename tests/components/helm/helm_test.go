@@ -31,7 +31,7 @@ func serve(t *testing.T, groups ...tls.CurveID) (host, caFile string) {
 	ca := certs.New(t)
 	leaf := ca.Leaf(t, "registry")
 	cert := ca.Pair(t, leaf)
-	return registry.Serve(t, proc.Runfile(t, os.Getenv("CRANE")), &tls.Config{Certificates: []tls.Certificate{cert}, CurvePreferences: groups}), ca.CertFile
+	return registry.Serve(t, &tls.Config{Certificates: []tls.Certificate{cert}, CurvePreferences: groups}), ca.CertFile
 }
 
 func TestRenders(t *testing.T) {

@@ -5,20 +5,20 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
-	"log"
-	"net/http/httptest"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
-
-	server "github.com/google/go-containerregistry/pkg/registry"
 
 	"kubefips.internal/tests/internal/container"
 	"kubefips.internal/tests/internal/namespaces"
 	"kubefips.internal/tests/internal/proc"
+	serving "kubefips.internal/tests/internal/registry"
 	"kubefips.internal/tools/oci/contents"
+	"kubefips.internal/tools/oci/layout"
 	"kubefips.internal/tools/oci/registry"
+	"kubefips.internal/tools/pki"
 )
 
 func TestMain(m *testing.M) { namespaces.Main(m) }
@@ -37,11 +37,13 @@ var runs = []struct {
 	want    string
 }{
 	{"coredns", []string{"/usr/local/bin/coredns", "-version"}, "CoreDNS-"},
+	{"distribution", []string{"/usr/local/bin/registry", "--version"}, "distribution/v3 "},
 	{"etcd", []string{"/usr/local/bin/etcd", "--version"}, "etcd Version"},
 	{"flannel", []string{"/usr/sbin/iptables", "--version"}, "nf_tables"},
 	{"kube-proxy", []string{"/usr/sbin/ipset", "help"}, "ipset v"},
 	{"kube-proxy", []string{"/usr/sbin/conntrack", "--version"}, "conntrack v"},
 	{"kube-proxy", []string{"/usr/sbin/ip6tables-save", "--version"}, "nf_tables"},
+	{"kube-proxy", []string{"/usr/sbin/nft", "--version"}, "nftables v"},
 	{"pause", []string{"/pause", "-v"}, "pause.c"},
 }
 
@@ -64,8 +66,8 @@ func images(t *testing.T) map[string]contents.Summary {
 
 func TestContainerdTakesTheImages(t *testing.T) {
 	container.StartContainerd(t, config, map[string]string{"containerd-shim-runc-v2": os.Getenv("SHIM")})
+	t.Run("pull", testPull) // first, because containerd does not pull what the import has brought, in whatever namespace
 	t.Run("bundle", testBundle)
-	t.Run("pull", testPull)
 }
 
 // A machine without a network: every image is there by version and by digest, and runs.
@@ -100,26 +102,71 @@ func testBundle(t *testing.T) {
 	}
 }
 
-// A registry: what is pulled by digest runs, and a digest that is not there is refused.
+// The registry that is shipped, with TLS and a password: what is pulled by digest runs; a stranger, a digest that is not there and a
+// layer of which a bit has changed are refused.
 func testPull(t *testing.T) {
-	blobs := server.NewInMemoryBlobHandler()
-	listening := httptest.NewServer(server.New(server.Logger(log.New(io.Discard, "", 0)), server.WithBlobHandler(blobs)))
-	t.Cleanup(listening.Close)
-	repository := strings.TrimPrefix(listening.URL, "http://") + "/team/etcd"
+	ca, err := pki.NewCA(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const user, password = "team", "right"
+	store := serving.Start(t, serving.Options{CA: ca, User: user, Password: password})
+	store.Login(t, user, password)
+	repository := store.Host + "/team/etcd"
 	var pushed bytes.Buffer
-	if err := registry.Push(context.Background(), proc.Runfile(t, os.Getenv("ETCD")), registry.Options{Repository: repository}, &pushed); err != nil {
+	built := proc.Runfile(t, os.Getenv("ETCD"))
+	if err := registry.Push(context.Background(), built, registry.Options{Repository: repository, Transport: store.Transport(t)}, &pushed); err != nil {
 		t.Fatal(err)
 	}
 	reference := strings.TrimSpace(pushed.String())
 	if want := repository + "@" + images(t)["etcd"].Digest; reference != want {
 		t.Fatalf("pushed %s, want %s", reference, want)
 	}
-	container.Ctr(t, "images", "pull", "--plain-http", reference)
-	if out := container.Ctr(t, "run", "--rm", reference, "pulled", "/usr/local/bin/etcd", "--version"); !strings.Contains(out, "etcd Version") {
+
+	// As on a node: a folder of certs.d.
+	hosts := t.TempDir()
+	if err := os.Mkdir(filepath.Join(hosts, store.Host), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf("server = %q\nca = %q\n", "https://"+store.Host, ca.CertFile)
+	if err := os.WriteFile(filepath.Join(hosts, store.Host, "hosts.toml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pull := func(namespace, password, reference string) (string, error) {
+		return proc.Output(proc.Runfile(t, os.Getenv("CTR")), "--namespace="+namespace, "images", "pull", "--hosts-dir="+hosts, "--user="+user+":"+password, reference)
+	}
+	if out, err := pull("stranger", "wrong", reference); err == nil || !strings.Contains(out, "401") {
+		t.Errorf("with a wrong password: %v, want an error with the registry's answer", err)
+	}
+	if _, err := pull("pull", password, reference); err != nil {
+		t.Fatal(err)
+	}
+	if out := container.Ctr(t, "--namespace=pull", "run", "--rm", reference, "pulled", "/usr/local/bin/etcd", "--version"); !strings.Contains(out, "etcd Version") {
 		t.Errorf("etcd --version printed %q", out)
 	}
 	other := repository + "@sha256:" + strings.Repeat("0", 64)
-	if out, err := proc.Output(proc.Runfile(t, os.Getenv("CTR")), "images", "pull", "--plain-http", other); err == nil {
+	if out, err := pull("other", password, other); err == nil {
 		t.Errorf("pulled %s, which nobody pushed: %s", other, out)
 	}
+
+	container.Ctr(t, "--namespace=pull", "images", "remove", "--sync", reference) // and with it what it has of the image
+	changed := lastLayer(t, built)
+	store.Change(t, changed)
+	if out, err := pull("pull", password, reference); err == nil || !strings.Contains(out, strings.TrimPrefix(changed, "sha256:")) {
+		t.Errorf("with a changed bit in the store: %v, want an error that names %s: %s", err, changed, out)
+	}
+}
+
+// lastLayer returns the digest of the layer on top of the image in the layout at dir.
+func lastLayer(t *testing.T, dir string) string {
+	t.Helper()
+	image, err := layout.OpenImage(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := image.Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return manifest.Layers[len(manifest.Layers)-1].Digest.String()
 }

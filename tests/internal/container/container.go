@@ -2,23 +2,16 @@
 package container
 
 import (
-	"archive/tar"
-	"bytes"
-	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
+	"kubefips.internal/tests/internal/image"
 	"kubefips.internal/tests/internal/proc"
 )
 
@@ -51,57 +44,20 @@ func StartContainerd(t testing.TB, config string, shims map[string]string) {
 		_, err := proc.Output(proc.Runfile(t, os.Getenv("CTR")), "version")
 		return err
 	})
-	image := filepath.Join(dir, "image.tar")
-	if err := writeImage(proc.Runfile(t, os.Getenv("GUEST")), image); err != nil {
+	reference, err := name.NewTag(Reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	archive := filepath.Join(dir, "image.tar")
+	if err := tarball.WriteToFile(archive, reference, image.OfProgram(t, proc.Runfile(t, os.Getenv("GUEST")), Guest[1:], "wait")); err != nil {
 		t.Fatalf("making the test's image: %v", err)
 	}
-	Ctr(t, "images", "import", image)
-	Ctr(t, "--namespace=k8s.io", "images", "import", image)
+	Ctr(t, "images", "import", archive)
+	Ctr(t, "--namespace=k8s.io", "images", "import", archive)
 }
 
 // Ctr runs ctr and returns what it printed.
 func Ctr(t testing.TB, args ...string) string {
 	t.Helper()
 	return proc.Run(t, proc.Runfile(t, os.Getenv("CTR")), args...)
-}
-
-// writeImage writes an image with nothing but the guest program to file, as `docker save` would. Its containers wait for SIGTERM.
-func writeImage(guest, file string) error {
-	program, err := os.ReadFile(guest)
-	if err != nil {
-		return err
-	}
-	var files bytes.Buffer
-	w := tar.NewWriter(&files)
-	if err := w.WriteHeader(&tar.Header{Name: Guest[1:], Mode: 0o755, Size: int64(len(program))}); err != nil {
-		return err
-	}
-	if _, err := w.Write(program); err != nil {
-		return err
-	}
-	if err := w.Close(); err != nil {
-		return err
-	}
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(files.Bytes())), nil })
-	if err != nil {
-		return err
-	}
-	image, err := mutate.AppendLayers(empty.Image, layer)
-	if err != nil {
-		return err
-	}
-	config, err := image.ConfigFile()
-	if err != nil {
-		return err
-	}
-	config.OS, config.Architecture = "linux", runtime.GOARCH
-	config.Config = v1.Config{Entrypoint: []string{Guest}, Cmd: []string{"wait"}}
-	if image, err = mutate.ConfigFile(image, config); err != nil {
-		return err
-	}
-	reference, err := name.NewTag(Reference)
-	if err != nil {
-		return fmt.Errorf("reference %s: %w", Reference, err)
-	}
-	return tarball.WriteToFile(file, reference, image)
 }

@@ -52,23 +52,38 @@ func Run(t testing.TB, name string, args ...string) string {
 	return string(out)
 }
 
+// A Process is a server that runs.
+type Process struct {
+	cmd *exec.Cmd
+	out syncBuffer
+}
+
+// Kill ends the process at once, as a crash does.
+func (p *Process) Kill() {
+	p.cmd.Process.Kill()
+	p.cmd.Wait()
+}
+
+// Output returns all that the process has printed.
+func (p *Process) Output() string { return p.out.String() }
+
 // Start starts a server that is killed when the test ends. When the test has failed, its output is logged.
-func Start(t testing.TB, name string, args ...string) {
+func Start(t testing.TB, name string, args ...string) *Process {
 	t.Helper()
 	cmd := exec.Command(name, args...)
-	out := &syncBuffer{}
-	cmd.Stdout, cmd.Stderr = out, out
+	p := &Process{cmd: cmd}
+	cmd.Stdout, cmd.Stderr = &p.out, &p.out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("starting %s: %v", name, err)
 	}
 	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
+		p.Kill()
 		if t.Failed() {
-			t.Logf("%s:\n%s", name, out)
+			t.Logf("%s:\n%s", name, p.Output())
 		}
 	})
+	return p
 }
 
 // Eventually calls try every 100 ms until it returns nil, and ends the test with its last error after the deadline.

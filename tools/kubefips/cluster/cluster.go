@@ -49,6 +49,7 @@ const (
 // A Cluster runs within a rack; see Rack.
 type Cluster struct {
 	Network string // one of Networks; New sets Flannel
+	Mirror  Mirror // of all other registries
 
 	dir        string
 	artifacts  Artifacts
@@ -58,6 +59,9 @@ type Cluster struct {
 	admin      pki.Leaf
 	nodes      map[string]*exec.Cmd
 }
+
+// A Mirror is asked for images of every registry but the cluster's own. Without a URL there is none.
+type Mirror struct{ URL, AuthorityFile string }
 
 // New describes a cluster whose files are in dir, which should be empty.
 func New(dir string, artifacts Artifacts, progress func(string)) *Cluster {

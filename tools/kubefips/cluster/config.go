@@ -130,14 +130,14 @@ func (c *Cluster) configureNode(name string) error {
 	if err != nil {
 		return err
 	}
-	hosts := "127.0.0.1 localhost\n" + rackAddress + " " + registryHost + "\n"
+	hosts := "127.0.0.1 localhost\n" + RackAddress + " " + registryHost + "\n"
 	for node, address := range addresses {
 		hosts += address + " " + node + "\n"
 	}
-	for file, content := range map[string]string{
+	files := map[string]string{
 		"etc/hosts": hosts,
 		// Nobody answers there: the cluster knows no names but its own.
-		"etc/resolv.conf":   "nameserver " + rackAddress + "\n",
+		"etc/resolv.conf":   "nameserver " + RackAddress + "\n",
 		"etc/nsswitch.conf": "hosts: files dns\n",
 		"etc/passwd":        "root:x:0:0:root:/:/bin/sh\n",
 		"etc/group":         "root:x:0:\n",
@@ -147,7 +147,17 @@ func (c *Cluster) configureNode(name string) error {
 		"etc/kubernetes/kubelet.json":                        marshal(kubeletConfig),
 		"etc/kubernetes/kube-proxy/config.json":              marshal(proxyConfig),
 		"etc/kubernetes/manifests/kube-proxy.json":           marshal(c.proxyPod()),
-	} {
+	}
+	if c.Mirror.URL != "" {
+		authority, err := os.ReadFile(c.Mirror.AuthorityFile)
+		if err != nil {
+			return fmt.Errorf("mirror %s: %w", c.Mirror.URL, err)
+		}
+		const dir = "etc/containerd/certs.d/_default/"
+		files[dir+"ca.crt"] = string(authority)
+		files[dir+"hosts.toml"] = fmt.Sprintf("[host.%q]\ncapabilities = [\"pull\", \"resolve\"]\nca = %q\n", c.Mirror.URL, "/"+dir+"ca.crt")
+	}
+	for file, content := range files {
 		if err := write(filepath.Join(root, file), content); err != nil {
 			return err
 		}
@@ -233,7 +243,7 @@ var kubeletConfig = object{
 
 var proxyConfig = object{
 	"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration",
-	"mode":             "iptables",
+	"mode":             "nftables",
 	"clusterCIDR":      podCIDR,
 	"clientConnection": object{"kubeconfig": kubernetesDir + "/kube-proxy.kubeconfig"},
 	// These belong to the machine, not to a network namespace.

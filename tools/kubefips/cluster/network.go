@@ -11,11 +11,13 @@ import (
 
 // The rack's network. Every rack has the same: nothing outside sees it.
 const (
-	bridge      = "rack"
-	rackAddress = "10.89.0.1"
-	prefix      = "/24"
-	uplink      = "eth0"
+	bridge = "rack"
+	prefix = "/24"
+	uplink = "eth0"
 )
+
+// RackAddress is where nodes and pods reach what listens in the rack.
+const RackAddress = "10.89.0.1"
 
 func setUpBridge() error {
 	if err := setUp("lo"); err != nil {
@@ -24,7 +26,7 @@ func setUpBridge() error {
 	if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: bridge}}); err != nil {
 		return fmt.Errorf("making bridge %s: %w", bridge, err)
 	}
-	return setUp(bridge, rackAddress)
+	return setUp(bridge, RackAddress)
 }
 
 // plug connects a node, whose process 1 is pid, with the bridge.
@@ -59,7 +61,7 @@ func (n node) setUpUplink() error {
 	if err := setUp(uplink, n.Address); err != nil {
 		return err
 	}
-	if err := netlink.RouteAdd(&netlink.Route{Gw: net.ParseIP(rackAddress)}); err != nil {
+	if err := netlink.RouteAdd(&netlink.Route{Gw: net.ParseIP(RackAddress)}); err != nil {
 		return fmt.Errorf("default route: %w", err)
 	}
 	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0); err != nil {

@@ -28,7 +28,7 @@ const (
 
 // serveRegistry serves OCI layouts, by name, to clients that pull by digest.
 func serveRegistry(ca *pki.CA, images map[string]string) error {
-	leaf, err := ca.Issue("registry", pkix.Name{CommonName: registryHost}, registryHost, rackAddress)
+	leaf, err := ca.Issue("registry", pkix.Name{CommonName: registryHost}, registryHost, RackAddress)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func serveRegistry(ca *pki.CA, images map[string]string) error {
 			http.ServeFile(w, r, filepath.Join(dir, "blobs", hash.Algorithm, hash.Hex))
 		})
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(rackAddress, "5000"))
+	listener, err := net.Listen("tcp", net.JoinHostPort(RackAddress, "5000"))
 	if err != nil {
 		return fmt.Errorf("starting the registry: %w", err)
 	}

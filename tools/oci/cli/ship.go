@@ -64,6 +64,7 @@ func pushAllCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			options.Pushed = registry.Pushed{}
 			// First without tags: a release is tagged as a whole or not at all.
 			for _, tagged := range []bool{false, true} {
 				for i, summary := range summaries {

@@ -26,6 +26,8 @@ type Options struct {
 	Keychain authn.Keychain
 	// Transport is for registries with certificates of their own; nil for the machine's.
 	Transport http.RoundTripper
+	// Pushed is what pushes to the registry share, so that a layer is sent once and not for each repository; nil when there is one alone.
+	Pushed Pushed
 }
 
 func (o Options) named() []name.Option {
@@ -76,8 +78,12 @@ func Push(ctx context.Context, dir string, options Options, out io.Writer) error
 		return err
 	}
 	reference := repository.Digest(digest)
+	content = options.Pushed.mountable(content)
 	if err := pusher.Push(ctx, reference, content); err != nil {
 		return fmt.Errorf("pushing %s: %w", reference, err)
+	}
+	if err := options.Pushed.add(content, repository); err != nil {
+		return err
 	}
 	for _, tag := range options.Tags {
 		if err := pusher.Push(ctx, repository.Tag(tag), content); err != nil {

@@ -1,0 +1,90 @@
+// Package conformance_test runs Kubernetes' own conformance tests against a cluster of this tree's images and charts.
+package conformance_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"kubefips.internal/tests/internal/clustertest"
+	"kubefips.internal/tests/internal/ginkgo"
+	"kubefips.internal/tests/internal/image"
+	"kubefips.internal/tests/internal/proc"
+	"kubefips.internal/tools/kubefips/cluster"
+	"kubefips.internal/tools/pki"
+)
+
+func TestMain(m *testing.M) { clustertest.Main(m) }
+
+// Tests wait most of the time.
+const atOnce = 12
+
+// Every conformance test of upstream's list passes, or is listed with the reason why it is left out.
+func TestConformance(t *testing.T) {
+	ca, err := pki.NewCA(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort(cluster.RackAddress, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e2e := proc.Runfile(t, os.Getenv("E2E"))
+	mirror := image.Serve(t, ca, listener, images(t, ca, strings.Fields(proc.Run(t, e2e, "--list-images"))))
+	c := clustertest.Boot(t, nil, func(c *cluster.Cluster) { c.Mirror = cluster.Mirror{URL: mirror, AuthorityFile: ca.CertFile} })
+
+	var tests []struct{ Codename string }
+	if err := yaml.Unmarshal([]byte(proc.Run(t, e2e, "--list-conformance-tests")), &tests); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, test := range tests {
+		names = append(names, test.Codename)
+	}
+	slices.Sort(names)
+	leftOut := ginkgo.LeftOut(t, proc.Runfile(t, os.Getenv("LEFT_OUT")), names)
+
+	var skip []string
+	for name := range leftOut {
+		skip = append(skip, regexp.QuoteMeta(name)+"$")
+	}
+	specs := run(t, c, e2e, "--focus="+regexp.QuoteMeta("[Conformance]"), "--skip="+strings.Join(skip, "|"))
+	specs = slices.DeleteFunc(specs, func(s ginkgo.Spec) bool { return s.State == "skipped" && !slices.Contains(names, s.Name()) })
+	ginkgo.Judge(t, "conformance", names, specs, leftOut)
+}
+
+// run runs tests, those of them one after the other that upstream marks so; failures are in the report.
+func run(t *testing.T, c *clustertest.Cluster, e2e string, args ...string) []ginkgo.Spec {
+	t.Helper()
+	dir := t.TempDir()
+	suite := filepath.Join(dir, "e2e.test")
+	if err := os.Symlink(e2e, suite); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Minute)
+	defer cancel()
+	args = append([]string{"run", fmt.Sprintf("--procs=%d", atOnce), "--timeout=45m", "--seed=1", "--no-color", "--json-report=report.json"}, args...)
+	args = append(args, suite, "--", "--kubeconfig="+c.Kubeconfig(), "--kubectl-path="+c.KubectlProgram(), "--provider=skeleton", "--repo-root=",
+		"--dump-logs-on-failure=false", "--e2e-output-dir="+dir)
+	cmd := exec.CommandContext(ctx, proc.Runfile(t, os.Getenv("GINKGO")), args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "HOME="+dir)
+	start := time.Now()
+	output, err := cmd.CombinedOutput()
+	t.Logf("%5.1f s  for the tests, %d at once", time.Since(start).Seconds(), atOnce)
+	specs, readErr := ginkgo.Read(filepath.Join(dir, "report.json"))
+	if readErr != nil {
+		t.Fatalf("e2e left no report: %v, %v\n%s", err, readErr, output[max(0, len(output)-20_000):])
+	}
+	return specs
+}
