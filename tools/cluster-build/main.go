@@ -88,8 +88,10 @@ func run(ctx context.Context, c cluster.Config) error {
 			return fmt.Errorf("%s is not among the runfiles; start this by `bazel run //tools/cluster-build`: %w", location, err)
 		}
 	}
-	return cluster.Run(ctx, c, func() {
+	ready := func() {
 		fmt.Fprintf(os.Stderr, "cluster-build: %d workers are ready; build with --config=remote --remote_executor=grpc://%s --remote_cache=grpc://%s; logs and data are in %s\n",
 			c.Workers, c.Scheduler, c.Store, c.Dir)
-	})
+	}
+	lost := func(err error) { fmt.Fprintln(os.Stderr, "cluster-build: starting it again:", err) }
+	return cluster.Run(ctx, c, ready, lost)
 }

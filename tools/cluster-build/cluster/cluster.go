@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
@@ -22,8 +23,12 @@ import (
 // startTimeout is how long a program has until it answers, on a machine that is busy.
 const startTimeout = 2 * time.Minute
 
-// Run runs a cluster until the context ends or one of its programs does, and stops all that it has started.
-func Run(ctx context.Context, c Config, ready func()) error {
+// tooShort is how long a worker has to live to be started again.
+const tooShort = 10 * time.Second
+
+// Run runs a cluster until the context ends, or its store or scheduler does, and stops all that it has started. A worker that
+// ends is told to lost, and started again.
+func Run(ctx context.Context, c Config, ready func(), lost func(error)) error {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return err
 	}
@@ -46,12 +51,12 @@ func Run(ctx context.Context, c Config, ready func()) error {
 
 	runtime.LockOSThread() // Pdeathsig is for the end of the thread that started the process
 	defer runtime.UnlockOSThread()
-	r := &running{dir: c.Dir, ended: make(chan error)}
+	r := &running{dir: c.Dir, ended: make(chan *program)}
 	defer r.stop()
 	if err := removeStale(c.Dir, storeSocket); err != nil {
 		return err
 	}
-	if err := r.start(exec.Command(c.Programs.BazelRemote, c.bazelRemote()...), "store"); err != nil {
+	if err := r.start(exec.Command(c.Programs.BazelRemote, c.bazelRemote()...), "store", ""); err != nil {
 		return err
 	}
 	if err := r.await(ctx, "tcp", c.Store); err != nil {
@@ -61,43 +66,64 @@ func Run(ctx context.Context, c Config, ready func()) error {
 	if err != nil {
 		return err
 	}
-	if err := r.start(exec.Command(c.Programs.Scheduler, config), "scheduler"); err != nil {
+	if err := r.start(exec.Command(c.Programs.Scheduler, config), "scheduler", ""); err != nil {
 		return err
 	}
 	if err := errors.Join(r.await(ctx, "tcp", c.Scheduler), r.await(ctx, "unix", schedulerSocket)); err != nil {
 		return err
 	}
 	for i := range c.Workers {
-		w := worker{dir: c.Dir, name: fmt.Sprintf("worker-%d", i)}
-		for _, folder := range []string{"build", "cache", "root", "run"} {
-			if err := os.MkdirAll(w.path(folder), 0o700); err != nil {
-				return err
-			}
-		}
-		if _, err := writeConfig(w.path("run"), runnerConfig, c.runner()); err != nil {
-			return err
-		}
-		if err := r.start(runnerCommand(self, w, c.Programs), w.name+"-runner"); err != nil {
-			return err
-		}
-		if err := r.await(ctx, "unix", filepath.Join(w.name, "run", runnerSocket)); err != nil {
-			return err
-		}
-		config, err := writeConfig(w.path("."), "worker.json", c.worker(w))
-		if err != nil {
-			return err
-		}
-		if err := r.start(exec.Command(c.Programs.Worker, config), w.name); err != nil {
+		if err := r.startWorker(ctx, c, self, fmt.Sprintf("worker-%d", i)); err != nil {
 			return err
 		}
 	}
 	ready()
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-r.ended:
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case p := <-r.ended:
+			if p.stopped {
+				continue
+			}
+			if p.worker == "" || time.Since(p.started) < tooShort {
+				return p.err
+			}
+			lost(p.err)
+			r.stopWorker(p.worker)
+			if err := r.startWorker(ctx, c, self, p.worker); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// startWorker starts a worker and its runner.
+func (r *running) startWorker(ctx context.Context, c Config, self, name string) error {
+	w := worker{dir: c.Dir, name: name}
+	for _, folder := range []string{"build", "cache", "root", "run"} {
+		if err := os.MkdirAll(w.path(folder), 0o700); err != nil {
+			return err
+		}
+	}
+	if _, err := writeConfig(w.path("run"), runnerConfig, c.runner()); err != nil {
 		return err
 	}
+	socket := filepath.Join(name, "run", runnerSocket)
+	if err := removeStale(c.Dir, socket); err != nil {
+		return err
+	}
+	if err := r.start(runnerCommand(self, w, c.Programs), name+"-runner", name); err != nil {
+		return err
+	}
+	if err := r.await(ctx, "unix", socket); err != nil {
+		return err
+	}
+	config, err := writeConfig(w.path("."), "worker.json", c.worker(w))
+	if err != nil {
+		return err
+	}
+	return r.start(exec.Command(c.Programs.Worker, config), name, name)
 }
 
 // lock keeps a second cluster out of the folder.
@@ -132,17 +158,21 @@ func writeConfig(dir, name string, config object) (string, error) {
 // running are the programs of a cluster.
 type running struct {
 	dir   string
-	ended chan error // gets the first program that ends by itself
+	ended chan *program
 	last  []*program // in the order of their start
 }
 
 type program struct {
-	cmd  *exec.Cmd
-	done chan struct{}
+	cmd     *exec.Cmd
+	worker  string // that it is a part of
+	started time.Time
+	done    chan struct{}
+	err     error // says how it has ended
+	stopped bool  // by this program, which is how it had to end
 }
 
 // start starts a program in the cluster's folder, with its log there.
-func (r *running) start(cmd *exec.Cmd, name string) error {
+func (r *running) start(cmd *exec.Cmd, name, worker string) error {
 	logFile := filepath.Join(r.dir, name+".log")
 	log, err := os.Create(logFile)
 	if err != nil {
@@ -158,15 +188,13 @@ func (r *running) start(cmd *exec.Cmd, name string) error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("starting %s: %w", name, err)
 	}
-	p := &program{cmd: cmd, done: make(chan struct{})}
+	p := &program{cmd: cmd, worker: worker, started: time.Now(), done: make(chan struct{})}
 	r.last = append(r.last, p)
 	go func() {
 		err := cmd.Wait()
+		p.err = fmt.Errorf("%s has ended (%v); the end of %s:\n%s", name, err, logFile, tail(logFile))
 		close(p.done)
-		select {
-		case r.ended <- fmt.Errorf("%s has ended (%v); the end of %s:\n%s", name, err, logFile, tail(logFile)):
-		default:
-		}
+		r.ended <- p
 	}()
 	return nil
 }
@@ -196,8 +224,10 @@ func (r *running) await(ctx context.Context, network, address string) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case err := <-r.ended:
-			return err
+		case p := <-r.ended:
+			if !p.stopped {
+				return p.err
+			}
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
@@ -205,15 +235,29 @@ func (r *running) await(ctx context.Context, network, address string) error {
 
 // stop stops the programs, the last one first.
 func (r *running) stop() {
-	for i := len(r.last) - 1; i >= 0; i-- {
-		p := r.last[i]
-		p.cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-p.done:
-		case <-time.After(10 * time.Second):
-			p.cmd.Process.Kill()
-			<-p.done
+	for _, p := range slices.Backward(r.last) {
+		p.stop()
+	}
+}
+
+// stopWorker stops what is left of a worker.
+func (r *running) stopWorker(name string) {
+	r.last = slices.DeleteFunc(r.last, func(p *program) bool {
+		if p.worker == name {
+			p.stop()
 		}
+		return p.worker == name
+	})
+}
+
+func (p *program) stop() {
+	p.stopped = true
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+	case <-time.After(10 * time.Second):
+		p.cmd.Process.Kill()
+		<-p.done
 	}
 }
 
