@@ -16,13 +16,16 @@ import (
 
 // pinned are the Go modules, with the files of each.
 var pinned = map[string]map[string]string{
-	"github.com/bazelbuild/rules_go@v0.65.0":           {"go.mod": "module x", "tools/run.sh": "#!/bin/sh"},
+	"github.com/bazelbuild/rules_go@v0.65.0":           {"go.mod": "module x", "tools/run.sh": "#!/bin/sh", "patched.bzl": "theirs\n"},
 	"github.com/bazelbuild/bazel-gazelle@v0.54.0":      {"internal/go_repository_tools_srcs.bzl": "stale", "patched.bzl": "theirs\n"},
 	"github.com/bazel-contrib/bazel-gazelle/v2@v2.0.0": {"walk/walk.go": "package walk"},
 }
 
-// gazellePatch is where Build looks for what gazelle is changed by.
-const gazellePatch = "patches/0001-gazelle-protobuf-of-each-graph.patch"
+// Where Build looks for what gazelle and rules_go are changed by.
+const (
+	gazellePatch = "patches/0001-gazelle-protobuf-of-each-graph.patch"
+	rulesGoPatch = "patches/0002-rules_go-builder-on-all-processors.patch"
+)
 
 // patchOf changes the first line of a file.
 func patchOf(file, old, new string) string {
@@ -56,7 +59,9 @@ func fake(t *testing.T) (*modules.Modules, string) {
 	if err := os.Mkdir(filepath.Join(dir, "patches"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, gazellePatch), patchOf("patched.bzl", "theirs", "ours"), 0o644)
+	for _, patch := range []string{gazellePatch, rulesGoPatch} {
+		write(t, filepath.Join(dir, patch), patchOf("patched.bzl", "theirs", "ours"), 0o644)
+	}
 	write(t, filepath.Join(dir, "go"), `#!/bin/sh
 case $1 in
 mod) while read -r line; do echo "$line"; done <"${0%/*}/answers" ;;
@@ -104,6 +109,7 @@ func TestBuild(t *testing.T) {
 	overrides := modules.Overrides(dir)
 	for name, want := range map[string]string{
 		overrides["rules_go"] + "/tools/run.sh":                         "#!/bin/sh",
+		overrides["rules_go"] + "/patched.bzl":                          "ours\n",
 		overrides["gazelle"] + "/v2/walk/walk.go":                       "package walk",
 		overrides["gazelle"] + "/patched.bzl":                           "ours\n",
 		overrides["gazelle"] + "/internal/go_repository_tools_srcs.bzl": "run in " + overrides["gazelle"] + "\n",
