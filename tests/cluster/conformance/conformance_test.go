@@ -4,6 +4,7 @@ package conformance_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) { clustertest.Main(m) }
 // Tests wait most of the time.
 const atOnce = 12
 
-// Every conformance test of upstream's list passes, or is listed with the reason why it is left out.
+// Every conformance test of upstream's list that CHOSEN matches passes, or is listed with the reason why it is left out.
 func TestConformance(t *testing.T) {
 	ca, err := pki.NewCA(t.TempDir())
 	if err != nil {
@@ -54,11 +55,16 @@ func TestConformance(t *testing.T) {
 	slices.Sort(names)
 	leftOut := ginkgo.LeftOut(t, proc.Runfile(t, os.Getenv("LEFT_OUT")), names)
 
-	var skip []string
-	for name := range leftOut {
-		skip = append(skip, regexp.QuoteMeta(name)+"$")
+	chosen := regexp.MustCompile(os.Getenv("CHOSEN"))
+	names = slices.DeleteFunc(names, func(name string) bool { return !chosen.MatchString(name) })
+	maps.DeleteFunc(leftOut, func(name, _ string) bool { return !slices.Contains(names, name) })
+	var focus []string
+	for _, name := range names {
+		if _, listed := leftOut[name]; !listed {
+			focus = append(focus, regexp.QuoteMeta(name)+"$")
+		}
 	}
-	specs := run(t, c, e2e, "--focus="+regexp.QuoteMeta("[Conformance]"), "--skip="+strings.Join(skip, "|"))
+	specs := run(t, c, e2e, "--focus="+strings.Join(focus, "|"))
 	specs = slices.DeleteFunc(specs, func(s ginkgo.Spec) bool { return s.State == "skipped" && !slices.Contains(names, s.Name()) })
 	ginkgo.Judge(t, "conformance", names, specs, leftOut)
 }

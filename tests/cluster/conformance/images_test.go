@@ -64,7 +64,8 @@ func images(t *testing.T, ca *pki.CA, references []string) map[string]v1.Image {
 		_, name, _ := strings.Cut(reference, "/") // without the registry
 		repository, _, _ := strings.Cut(path.Base(name), ":")
 		config := v1.Config{Entrypoint: []string{"/agnhost"}, Cmd: []string{"pause"}, Labels: map[string]string{"name": name}} // so that they differ
-		layers := []v1.Layer{programs, shell, agnhost}
+		// Debian's programs are in place of BusyBox's of the same name.
+		layers := []v1.Layer{shell, programs, agnhost}
 		switch repository {
 		case "agnhost":
 			if strings.HasPrefix(reference, "gcr.io/") {
@@ -74,10 +75,8 @@ func images(t *testing.T, ca *pki.CA, references []string) map[string]v1.Image {
 		case "nautilus", "kitten":
 			config.Cmd = []string{"test-webserver"}
 			layers = append(layers, page("data.json", `{"image": "`+repository+`.jpg"}`))
-		case "glibc-dns-testing":
+		case "busybox", "glibc-dns-testing":
 			config.Entrypoint, config.Cmd, layers = nil, []string{"sh"}, layers[:2]
-		case "busybox":
-			config.Entrypoint, config.Cmd, layers = nil, []string{"sh"}, []v1.Layer{shell}
 		case "nonroot":
 			config.User = "1234"
 		case "nginx":

@@ -15,8 +15,9 @@ var absolute = regexp.MustCompile(`(^|[\s"'=:;,(<>|@])(/[A-Za-z][^\s"'=:;,()<>|]
 // date finds a day, and seconds since 1970.
 var date = regexp.MustCompile(`\b20\d\d-[01]\d-[0-3]\d\b|\b1[5-9]\d{8}\b|\b2[0-3]\d{8}\b`)
 
-// known are the folders of the PATH that rules_go sets, for the shell that starts the C compiler.
-var known = []string{"/bin", "/usr/bin"}
+// known are paths that are the same everywhere: the PATH of Bazel and of rules_go, the shell of a genrule, and what the C compiler
+// takes its folder for.
+var known = []string{"/bin", "/bin/bash", "/proc/self/cwd", "/usr/bin", "/usr/local/bin"}
 
 // CheckCommandLines looks through all that Bazel would run for targets: no path of this machine, no name of its user
 // or of itself, no time.

@@ -24,7 +24,7 @@ import (
 const startTimeout = 2 * time.Minute
 
 // tooShort is how long a worker has to live to be started again.
-const tooShort = 10 * time.Second
+const tooShort = 2 * time.Second
 
 // Run runs a cluster until the context ends, or its store or scheduler does, and stops all that it has started. A worker that
 // ends is told to lost, and started again.
