@@ -21,8 +21,9 @@ var debianModules = map[string]string{
 	"rules_shell":   "/usr/share/bazel/rules/shell",
 }
 
-// bazelrc returns the system's rc file of the private root, in place of Debian's.
-func bazelrc(outputUserRoot, rootName string, overrides ...map[string]string) []byte {
+// bazelrc returns the system's rc file of the private root, in place of Debian's. What
+// Bazel keeps is in cacheDir.
+func bazelrc(cacheDir, rootName string, overrides ...map[string]string) []byte {
 	modules := map[string]string{}
 	for _, o := range overrides {
 		maps.Copy(modules, o)
@@ -35,9 +36,11 @@ func bazelrc(outputUserRoot, rootName string, overrides ...map[string]string) []
 		"startup --server_javabase=/usr/lib/jvm/default-java",
 		"# Where Debian has the native part of Zstandard; without it compressed caches and logs crash Bazel.",
 		"startup --host_jvm_args=-Djava.library.path=/usr/share/bazel:/usr/lib/x86_64-linux-gnu",
-		"startup --output_user_root=" + outputUserRoot,
+		"startup --output_user_root=" + filepath.Join(cacheDir, "bazel"),
 		"# A server of another root must not answer: Bazel stops one with other options.",
 		"startup --host_jvm_args=-Dkubefips.root=" + rootName,
+		"# Gazelle's own tools are compiled once, and not in each clone.",
+		"common --repo_env=GOCACHE=" + filepath.Join(cacheDir, "go-build"),
 	}
 	for _, name := range slices.Sorted(maps.Keys(modules)) {
 		lines = append(lines, fmt.Sprintf("common --override_module=%s=%s", name, modules[name]))

@@ -15,11 +15,12 @@ import (
 )
 
 func TestBazelrcNamesEveryModuleOnce(t *testing.T) {
-	rc := string(bazelrc("/cache/bazel", "root-1", map[string]string{"a": "/debian/a", "b": "/debian/b"}, map[string]string{"b": "/ours/b"}))
+	rc := string(bazelrc("/cache", "root-1", map[string]string{"a": "/debian/a", "b": "/debian/b"}, map[string]string{"b": "/ours/b"}))
 	for _, want := range []string{
 		"startup --output_user_root=/cache/bazel\n",
 		// Another root is another option, for which Bazel stops its server.
 		"startup --host_jvm_args=-Dkubefips.root=root-1\n",
+		"common --repo_env=GOCACHE=/cache/go-build\n",
 		"common --override_module=a=/debian/a\n",
 		"common --override_module=b=/ours/b\n",
 	} {

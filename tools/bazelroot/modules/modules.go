@@ -31,8 +31,14 @@ var layout = []struct {
 	path, dir string
 	patches   []string
 }{
-	{path: "github.com/bazelbuild/rules_go", dir: "rules_go", patches: []string{"patches/0002-rules_go-builder-on-all-processors.patch"}},
-	{path: "github.com/bazelbuild/bazel-gazelle", dir: "gazelle", patches: []string{"patches/0001-gazelle-protobuf-of-each-graph.patch"}},
+	{path: "github.com/bazelbuild/rules_go", dir: "rules_go", patches: []string{
+		"patches/0002-rules_go-builder-on-all-processors.patch",
+		"patches/0004-rules_go-default-tags.patch",
+	}},
+	{path: "github.com/bazelbuild/bazel-gazelle", dir: "gazelle", patches: []string{
+		"patches/0001-gazelle-protobuf-of-each-graph.patch",
+		"patches/0003-gazelle-cheaper-fetching.patch",
+	}},
 	{path: "github.com/bazel-contrib/bazel-gazelle/v2", dir: "gazelle/v2"},
 }
 

@@ -16,8 +16,8 @@ import (
 
 // pinned are the Go modules, with the files of each.
 var pinned = map[string]map[string]string{
-	"github.com/bazelbuild/rules_go@v0.65.0":           {"go.mod": "module x", "tools/run.sh": "#!/bin/sh", "patched.bzl": "theirs\n"},
-	"github.com/bazelbuild/bazel-gazelle@v0.54.0":      {"internal/go_repository_tools_srcs.bzl": "stale", "patched.bzl": "theirs\n"},
+	"github.com/bazelbuild/rules_go@v0.65.0":           {"go.mod": "module x", "tools/run.sh": "#!/bin/sh", "patched.bzl": "theirs\n", "tags.bzl": "theirs\n"},
+	"github.com/bazelbuild/bazel-gazelle@v0.54.0":      {"internal/go_repository_tools_srcs.bzl": "stale", "patched.bzl": "theirs\n", "fetch.bzl": "theirs\n"},
 	"github.com/bazel-contrib/bazel-gazelle/v2@v2.0.0": {"walk/walk.go": "package walk"},
 }
 
@@ -25,6 +25,8 @@ var pinned = map[string]map[string]string{
 const (
 	gazellePatch = "patches/0001-gazelle-protobuf-of-each-graph.patch"
 	rulesGoPatch = "patches/0002-rules_go-builder-on-all-processors.patch"
+	fetchPatch   = "patches/0003-gazelle-cheaper-fetching.patch"
+	tagsPatch    = "patches/0004-rules_go-default-tags.patch"
 )
 
 // patchOf changes the first line of a file.
@@ -62,6 +64,8 @@ func fake(t *testing.T) (*modules.Modules, string) {
 	for _, patch := range []string{gazellePatch, rulesGoPatch} {
 		write(t, filepath.Join(dir, patch), patchOf("patched.bzl", "theirs", "ours"), 0o644)
 	}
+	write(t, filepath.Join(dir, fetchPatch), patchOf("fetch.bzl", "theirs", "ours"), 0o644)
+	write(t, filepath.Join(dir, tagsPatch), patchOf("tags.bzl", "theirs", "ours"), 0o644)
 	write(t, filepath.Join(dir, "go"), `#!/bin/sh
 case $1 in
 mod) while read -r line; do echo "$line"; done <"${0%/*}/answers" ;;
@@ -110,8 +114,10 @@ func TestBuild(t *testing.T) {
 	for name, want := range map[string]string{
 		overrides["rules_go"] + "/tools/run.sh":                         "#!/bin/sh",
 		overrides["rules_go"] + "/patched.bzl":                          "ours\n",
+		overrides["rules_go"] + "/tags.bzl":                             "ours\n",
 		overrides["gazelle"] + "/v2/walk/walk.go":                       "package walk",
 		overrides["gazelle"] + "/patched.bzl":                           "ours\n",
+		overrides["gazelle"] + "/fetch.bzl":                             "ours\n",
 		overrides["gazelle"] + "/internal/go_repository_tools_srcs.bzl": "run in " + overrides["gazelle"] + "\n",
 	} {
 		if got, err := os.ReadFile(name); err != nil || string(got) != want {
