@@ -39,8 +39,9 @@ func bazelrc(cacheDir, rootName string, overrides ...map[string]string) []byte {
 		"startup --output_user_root=" + filepath.Join(cacheDir, "bazel"),
 		"# A server of another root must not answer: Bazel stops one with other options.",
 		"startup --host_jvm_args=-Dkubefips.root=" + rootName,
-		"# Gazelle's own tools are compiled once, and not in each clone.",
+		"# Gazelle's own tools are compiled once, and a Go module is fetched once, and not in each clone.",
 		"common --repo_env=GOCACHE=" + filepath.Join(cacheDir, "go-build"),
+		"common --repo_env=GOMODCACHE=" + filepath.Join(cacheDir, "go-mod"),
 	}
 	for _, name := range slices.Sorted(maps.Keys(modules)) {
 		lines = append(lines, fmt.Sprintf("common --override_module=%s=%s", name, modules[name]))

@@ -21,6 +21,7 @@ func TestBazelrcNamesEveryModuleOnce(t *testing.T) {
 		// Another root is another option, for which Bazel stops its server.
 		"startup --host_jvm_args=-Dkubefips.root=root-1\n",
 		"common --repo_env=GOCACHE=/cache/go-build\n",
+		"common --repo_env=GOMODCACHE=/cache/go-mod\n",
 		"common --override_module=a=/debian/a\n",
 		"common --override_module=b=/ours/b\n",
 	} {

@@ -37,7 +37,7 @@ var layout = []struct {
 	}},
 	{path: "github.com/bazelbuild/bazel-gazelle", dir: "gazelle", patches: []string{
 		"patches/0001-gazelle-protobuf-of-each-graph.patch",
-		"patches/0003-gazelle-cheaper-fetching.patch",
+		"patches/0003-gazelle-tools-compiled-once.patch",
 	}},
 	{path: "github.com/bazel-contrib/bazel-gazelle/v2", dir: "gazelle/v2"},
 }

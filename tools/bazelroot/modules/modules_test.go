@@ -25,7 +25,7 @@ var pinned = map[string]map[string]string{
 const (
 	gazellePatch = "patches/0001-gazelle-protobuf-of-each-graph.patch"
 	rulesGoPatch = "patches/0002-rules_go-builder-on-all-processors.patch"
-	fetchPatch   = "patches/0003-gazelle-cheaper-fetching.patch"
+	fetchPatch   = "patches/0003-gazelle-tools-compiled-once.patch"
 	tagsPatch    = "patches/0004-rules_go-default-tags.patch"
 )
 
