@@ -500,7 +500,7 @@ func (b *bench) newPlain(ctx context.Context, component string, t *target) (*pla
 	p.modFile = filepath.Join(b.scratch, "go.mod")
 	p.tags = "-tags=" + strings.Join(t.tags, ",")
 	for _, tags := range slices.Sorted(maps.Keys(t.tagged)) {
-		args := []string{"build", "-mod=mod", "-trimpath", "-tags=" + tags, "-modfile=" + p.modFile,
+		args := []string{"build", "-mod=mod", "-trimpath", "-gcflags=all=-dwarf=false", "-tags=" + tags, "-modfile=" + p.modFile,
 			"-ldflags=-s -w -linkmode=external -extldflags=-static", "-o", p.out + string(filepath.Separator)}
 		for _, tool := range mod.Tool {
 			if len(t.tagged) == 1 || slices.Contains(t.tagged[tags], path.Base(tool.Path)) {
