@@ -72,7 +72,11 @@ func (c *Cluster) configure() error {
 		{"kubernetes", "controller-manager", "system:kube-controller-manager", "", nil},
 		{"kubernetes", "scheduler", "system:kube-scheduler", "", nil},
 	} {
-		if err := issue(authorities[leaf.ca], leaf.file, leaf.user, leaf.group, filepath.Join(control, certificates, leaf.ca), leaf.names...); err != nil {
+		key := pki.P256
+		if leaf.file == "apiserver" {
+			key = pki.RSA3072 // so that servers with both kinds of key are in use
+		}
+		if err := issue(authorities[leaf.ca], key, leaf.file, leaf.user, leaf.group, filepath.Join(control, certificates, leaf.ca), leaf.names...); err != nil {
 			return err
 		}
 	}
@@ -119,7 +123,7 @@ func (c *Cluster) configureNode(name string) error {
 		"kube-proxy": {CommonName: "system:kube-proxy"},
 	} {
 		group := strings.Join(user.Organization, "")
-		if err := issue(c.ca, file, user.CommonName, group, filepath.Join(root, dir), name, addresses[name]); err != nil {
+		if err := issue(c.ca, pki.P256, file, user.CommonName, group, filepath.Join(root, dir), name, addresses[name]); err != nil {
 			return err
 		}
 		if err := write(filepath.Join(root, kubernetesDir, file+".kubeconfig"), kubeconfig("https://"+Apiserver, filepath.Join(dir, "ca.crt"), filepath.Join(dir, file+".crt"), filepath.Join(dir, file+".key"))); err != nil {
@@ -166,12 +170,12 @@ func (c *Cluster) configureNode(name string) error {
 }
 
 // issue makes a certificate and puts it and its authority where a node finds them.
-func issue(ca *pki.CA, file, user, group, dir string, names ...string) error {
+func issue(ca *pki.CA, key pki.Key, file, user, group, dir string, names ...string) error {
 	subject := pkix.Name{CommonName: user}
 	if group != "" {
 		subject.Organization = []string{group}
 	}
-	leaf, err := ca.Issue(file, subject, names...)
+	leaf, err := ca.IssueKey(key, file, subject, names...)
 	if err != nil {
 		return err
 	}
