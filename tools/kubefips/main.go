@@ -274,7 +274,8 @@ func status(cmd *cobra.Command, s state) error {
 		return fmt.Errorf("no cluster runs in %s", s)
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "The cluster in %s runs as process %d.\n", s, pid)
-	kubectl := exec.CommandContext(cmd.Context(), filepath.Join(s.files(), "usr/local/bin/kubectl"), "--kubeconfig="+s.kubeconfig(), "get", "nodes")
+	kubectl := exec.CommandContext(cmd.Context(), filepath.Join(s.files(), "usr/local/bin/kubectl"), "--kubeconfig="+s.kubeconfig(),
+		"--cache-dir="+filepath.Join(s.files(), "kubectl"), "get", "nodes") // by itself it would leave files in the user's home
 	kubectl.Stdout, kubectl.Stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
 	return kubectl.Run()
 }

@@ -94,15 +94,15 @@ func (c *Cluster) Up(ctx context.Context) error {
 			return err
 		}
 	}
-	c.progress("unpacking the programs of the nodes")
-	if err := unpack(c.artifacts.Images["runtime"], c.dir); err != nil {
-		return err
-	}
 	c.progress("making certificates and configuration")
 	if err := c.configure(); err != nil {
 		return err
 	}
 	if err := serveRegistry(c.ca, c.artifacts.Images); err != nil {
+		return err
+	}
+	c.progress("pulling the programs of the nodes")
+	if err := c.pullPrograms(ctx); err != nil {
 		return err
 	}
 	c.progress("starting the nodes")

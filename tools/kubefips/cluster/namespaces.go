@@ -68,32 +68,6 @@ func Rack(args ...string) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// check says everything that this machine lacks.
-func check() error {
-	var missing []error
-	if os.Geteuid() != 0 {
-		missing = append(missing, errors.New("root: pods run as many users, which a user namespace does not have"))
-	}
-	if len(hierarchies()) == 0 {
-		missing = append(missing, errors.New("control groups of version 1 below "+cgroupRoot))
-	}
-	if _, err := exec.LookPath("mount"); err != nil {
-		missing = append(missing, errors.New("the program mount, which the kubelet calls"))
-	}
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = []string{role + "=none"} // ends at once
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: isolated}
-	if err := cmd.Run(); err != nil {
-		if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) {
-			missing = append(missing, fmt.Errorf("namespaces (mount, network, PID, IPC, UTS): %w", err))
-		}
-	}
-	if len(missing) > 0 {
-		return fmt.Errorf("a cluster cannot run here; it needs\n%w", errors.Join(missing...))
-	}
-	return nil
-}
-
 func setUpRack() error {
 	if err := unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("making the mounts of the rack private: %w", err)
@@ -114,9 +88,14 @@ func hierarchies() []hierarchy {
 	if err != nil {
 		return nil
 	}
+	return parseHierarchies(string(mounts))
+}
+
+// parseHierarchies returns none unless there are some of version 1.
+func parseHierarchies(mounts string) []hierarchy {
 	var all []hierarchy
 	v1 := false
-	for line := range strings.Lines(string(mounts)) {
+	for line := range strings.Lines(mounts) {
 		before, after, _ := strings.Cut(line, " - ")
 		path, super := strings.Fields(before)[4], strings.Fields(after)
 		if !strings.HasPrefix(super[0], "cgroup") || !strings.HasPrefix(path, cgroupRoot+"/") {

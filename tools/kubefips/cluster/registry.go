@@ -2,7 +2,9 @@ package cluster
 
 import (
 	"archive/tar"
+	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
 	"errors"
@@ -14,8 +16,11 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"golang.org/x/sync/errgroup"
 
 	"kubefips.internal/tools/pki"
 )
@@ -24,6 +29,8 @@ import (
 const (
 	Registry     = registryHost + ":5000"
 	registryHost = "registry.kubefips"
+
+	registryAddress = RackAddress + ":5000"
 )
 
 // serveRegistry serves OCI layouts, by name, to clients that pull by digest.
@@ -36,6 +43,17 @@ func serveRegistry(ca *pki.CA, images map[string]string) error {
 	if err != nil {
 		return err
 	}
+	listener, err := net.Listen("tcp", registryAddress)
+	if err != nil {
+		return fmt.Errorf("starting the registry: %w", err)
+	}
+	server := &http.Server{Handler: registry(images), TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}}}
+	go server.ServeTLS(listener, "", "")
+	return nil
+}
+
+// registry is a registry of OCI layouts, by name.
+func registry(images map[string]string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v2/{$}", func(http.ResponseWriter, *http.Request) {})
 	for _, kind := range []string{"blobs", "manifests"} {
@@ -54,13 +72,7 @@ func serveRegistry(ca *pki.CA, images map[string]string) error {
 			http.ServeFile(w, r, filepath.Join(dir, "blobs", hash.Algorithm, hash.Hex))
 		})
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(RackAddress, "5000"))
-	if err != nil {
-		return fmt.Errorf("starting the registry: %w", err)
-	}
-	server := &http.Server{Handler: mux, TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}}}
-	go server.ServeTLS(listener, "", "")
-	return nil
+	return mux
 }
 
 // reference returns what a pod calls the image in an OCI layout.
@@ -91,25 +103,50 @@ func open(dir string) (v1.Image, error) {
 	return index.Image(manifest.Manifests[0].Digest)
 }
 
-// unpack writes an image's programs into a folder. Layers of the distribution never hold one path twice.
-func unpack(dir, target string) error {
-	image, err := open(dir)
+// pullPrograms writes the programs of the nodes, as the registry has them, into a folder.
+func (c *Cluster) pullPrograms(ctx context.Context) error {
+	authority, err := os.ReadFile(c.ca.CertFile)
 	if err != nil {
 		return err
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(authority)
+	transport := &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: roots},
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) { // the rack does not resolve the registry's name
+			return new(net.Dialer).DialContext(ctx, network, registryAddress)
+		},
+	}
+	defer transport.CloseIdleConnections()
+	return pull(ctx, c.references["runtime"], c.dir, transport)
+}
+
+// pull writes the files of an image into a folder, and fails unless manifest and layers have their digests. Layers of the distribution
+// never hold one path twice, so they are unpacked at once.
+func pull(ctx context.Context, reference, target string, transport http.RoundTripper) error {
+	digest, err := name.NewDigest(reference)
+	if err != nil {
+		return err
+	}
+	image, err := remote.Image(digest, remote.WithContext(ctx), remote.WithTransport(transport))
+	if err != nil {
+		return fmt.Errorf("pulling %s: %w", reference, err)
 	}
 	layers, err := image.Layers()
 	if err != nil {
-		return err
+		return fmt.Errorf("pulling %s: %w", reference, err)
 	}
+	var group errgroup.Group
 	for _, layer := range layers {
-		if err := unpackLayer(layer, target); err != nil {
-			return fmt.Errorf("unpacking %s: %w", dir, err)
-		}
+		group.Go(func() error { return unpack(layer, target) })
+	}
+	if err := group.Wait(); err != nil {
+		return fmt.Errorf("pulling %s: %w", reference, err)
 	}
 	return nil
 }
 
-func unpackLayer(layer v1.Layer, target string) error {
+func unpack(layer v1.Layer, target string) error {
 	content, err := layer.Uncompressed()
 	if err != nil {
 		return err
@@ -118,7 +155,8 @@ func unpackLayer(layer v1.Layer, target string) error {
 	for archive := tar.NewReader(content); ; {
 		header, err := archive.Next()
 		if errors.Is(err, io.EOF) {
-			return nil
+			_, err := io.Copy(io.Discard, content) // the digest is compared at the end of the layer, which is after that of the archive
+			return err
 		}
 		if err != nil {
 			return err
