@@ -44,7 +44,7 @@ spec:
   - from: [{podSelector: {matchLabels: {app: friend}}}]
 `
 
-// Pods reach each other by Calico's network, and a NetworkPolicy decides which.
+// Pods reach each other by Calico's network, a NetworkPolicy decides which, and every TLS port keeps to the policy.
 func TestCalico(t *testing.T) {
 	s := boot(t, func(c *cluster.Cluster) { c.Network = cluster.Calico })
 	s.apply(t, echo+"---"+clients)
@@ -54,6 +54,7 @@ func TestCalico(t *testing.T) {
 	s.must(t, "--namespace=kube-system", "rollout", "status", "daemonset/calico-node", "--timeout=90s")
 	t.Run("network", s.testNetwork)
 	t.Run("policy", s.testPolicy)
+	t.Run("TLS", func(t *testing.T) { s.testTLS(t, nil) })
 }
 
 func (s *suite) testPolicy(t *testing.T) {

@@ -59,8 +59,10 @@ func TestCluster(t *testing.T) {
 	t.Run("RBAC", s.testRBAC)
 	t.Run("ingress", s.testIngress)
 	t.Run("top", s.testTop)
-	t.Run("TLS", s.testTLS)
+	t.Run("TLS", func(t *testing.T) { s.testTLS(t, map[string]int{"metrics-server:10250": 1, "traefik:8443": 2}) })
 	t.Run("Ed25519", s.testEd25519)
+	t.Run("Ed25519 clients", s.testEd25519Clients)
+	t.Run("a machine that lacks something", testLacking)
 	t.Run("CronJob", s.testCronJob) // last: its minute has to be full
 }
 
@@ -73,20 +75,32 @@ func (s *suite) echoPods(t *testing.T) (names, addresses map[string]string) {
 // podsOf returns name and address of an app's pod on each node.
 func (s *suite) podsOf(t *testing.T, app string) (names, addresses map[string]string) {
 	t.Helper()
-	out := s.must(t, "get", "pods", "--selector=app="+app, "--field-selector=status.phase=Running",
+	names, addresses, err := s.findPods(app)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names, addresses
+}
+
+// findPods is podsOf for who tries again: a pod that starts has no address yet.
+func (s *suite) findPods(app string) (names, addresses map[string]string, err error) {
+	out, err := s.kubectl("get", "pods", "--selector=app="+app, "--field-selector=status.phase=Running",
 		`--output=jsonpath={range .items[*]}{.spec.nodeName} {.metadata.name} {.status.podIP}{"\n"}{end}`)
+	if err != nil {
+		return nil, nil, err
+	}
 	names, addresses = map[string]string{}, map[string]string{}
 	for line := range strings.Lines(out) {
 		fields := strings.Fields(line)
 		if len(fields) != 3 {
-			t.Fatalf("pods of %s: %q", app, out)
+			return nil, nil, fmt.Errorf("pods of %s: %q", app, out)
 		}
 		names[fields[0]], addresses[fields[0]] = fields[1], fields[2]
 	}
 	if len(names) != len(s.Nodes()) {
-		t.Fatalf("%s runs on %v, want all of %v", app, names, s.Nodes())
+		return nil, nil, fmt.Errorf("%s runs on %v, want all of %v", app, names, s.Nodes())
 	}
-	return names, addresses
+	return names, addresses, nil
 }
 
 func (s *suite) testNetwork(t *testing.T) {

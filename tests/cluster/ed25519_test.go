@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"math/big"
@@ -51,7 +52,7 @@ func (s *suite) testEd25519(t *testing.T) {
 			},
 		} {
 			t.Run(client+" and "+server.name, func(t *testing.T) {
-				h := listen(t, certificate)
+				h := listen(t, &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2", "http/1.1"}})
 				// Nothing but the policy is in the way: a client without it speaks with the server.
 				roots := x509.NewCertPool()
 				roots.AddCert(certificate.Leaf)
@@ -80,9 +81,9 @@ type handshakes struct {
 	ended, completed atomic.Int32
 }
 
-func listen(t *testing.T, certificate tls.Certificate) *handshakes {
+func listen(t *testing.T, config *tls.Config) *handshakes {
 	t.Helper()
-	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2", "http/1.1"}})
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,14 +116,15 @@ func (h *handshakes) wait(t *testing.T, count int32) {
 	})
 }
 
-// selfSigned makes a server's certificate that is its own authority, and the file with the latter.
+// selfSigned makes a server's certificate that is its own authority, and that of others, and the file with it.
 func selfSigned(t *testing.T, key crypto.Signer) (certificate tls.Certificate, authority string) {
 	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber:          big.NewInt(1),
+		Subject:               pkix.Name{CommonName: "tests"},
 		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 		IsCA:                  true,
 		BasicConstraintsValid: true,
 		NotBefore:             time.Now().Add(-time.Minute),

@@ -1,7 +1,6 @@
 package cluster_test
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -31,7 +30,9 @@ func TestFaults(t *testing.T) {
 	}
 	t.Run("restore etcd", s.testRestore)
 	t.Run("cut the worker off", s.testCut)
-	t.Run("reboot the worker", s.testReboot)
+	for _, node := range s.Nodes() {
+		t.Run("reboot the "+node, func(t *testing.T) { s.testReboot(t, node) })
+	}
 }
 
 // processes returns what runs a program of an image or of a node, by its PID, on the node or on all with "".
@@ -178,76 +179,4 @@ func (s *suite) testRestore(t *testing.T) {
 		return err
 	})
 	s.requireWorking(t, "after-restore")
-}
-
-// requireReady waits until the node's condition Ready is status.
-func (s *suite) requireReady(t *testing.T, node, status string) {
-	t.Helper()
-	start := time.Now()
-	proc.Eventually(t, patience, func() error {
-		_, err := s.kubectl("wait", "--for=condition=Ready="+status, "--timeout=30s", "node/"+node)
-		return err
-	})
-	t.Logf("node %s was Ready=%s after %.1f s", node, status, time.Since(start).Seconds())
-}
-
-// The worker's pods go on while it is cut off, and answer again after.
-func (s *suite) testCut(t *testing.T) {
-	before := s.processes(t, cluster.Worker, "containerd-shim-runc-v2")
-	if err := s.Cut(cluster.Worker, true); err != nil {
-		t.Fatal(err)
-	}
-	s.requireReady(t, cluster.Worker, "Unknown")
-	if err := s.Cut(cluster.Worker, false); err != nil {
-		t.Fatal(err)
-	}
-	s.requireReady(t, cluster.Worker, "True")
-	after := s.processes(t, cluster.Worker, "containerd-shim-runc-v2")
-	for _, pid := range before {
-		if !slices.Contains(after, pid) {
-			t.Errorf("pod of process %d is gone", pid)
-		}
-	}
-	s.requireAnswers(t)
-}
-
-func (s *suite) testReboot(t *testing.T) {
-	if err := s.KillNode(cluster.Worker); err != nil {
-		t.Fatal(err)
-	}
-	if left := s.processes(t, "", "workload"); len(left) != len(s.Nodes())-1 {
-		t.Errorf("echo runs as processes %v, want those of the other nodes alone", left)
-	}
-	if err := s.StartNode(cluster.Worker); err != nil {
-		t.Fatal(err)
-	}
-	proc.Eventually(t, patience, func() error {
-		if now := s.processes(t, "", "workload"); len(now) != len(s.Nodes()) {
-			return fmt.Errorf("echo runs as processes %v, want one on each node", now)
-		}
-		return nil
-	})
-	s.requireReady(t, cluster.Worker, "True")
-	s.requireAnswers(t)
-	s.requireWorking(t, "after-reboot")
-}
-
-// requireAnswers asks each of the echo pods, from the other node's too.
-func (s *suite) requireAnswers(t *testing.T) {
-	t.Helper()
-	proc.Eventually(t, patience, func() error {
-		names, addresses := s.echoPods(t)
-		for node, address := range addresses {
-			for _, pod := range names {
-				out, err := s.kubectl("exec", pod, "--", "/workload", "get", "http://"+address+":8080")
-				if err == nil && out != names[node] {
-					err = errors.New("answered " + out)
-				}
-				if err != nil {
-					return fmt.Errorf("from %s to the pod on %s: %w", pod, node, err)
-				}
-			}
-		}
-		return nil
-	})
 }

@@ -3,6 +3,7 @@ package cluster_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -54,4 +55,14 @@ func (s *suite) etcdctl(arguments ...string) (string, error) {
 	const certificates = "/etc/kubernetes/pki/etcd/"
 	return s.kubectl(append([]string{"--namespace=kube-system", "exec", "etcd-" + cluster.ControlPlane, "--", "etcdctl",
 		"--cacert=" + certificates + "ca.crt", "--cert=" + certificates + "client.crt", "--key=" + certificates + "client.key"}, arguments...)...)
+}
+
+// Where a cluster cannot run its tests fail, and say what is missing.
+func testLacking(t *testing.T) {
+	cmd := exec.Command("/proc/self/exe", "-test.run=^$")
+	cmd.Env = []string{"PATH=", "TEST_TMPDIR=" + t.TempDir()}
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "the program mount") {
+		t.Errorf("without the program mount the tests end by %v, want them to fail for it: %s", err, out)
+	}
 }
