@@ -63,7 +63,7 @@ def fips_go_binary(
       name: upstream's name of the binary.
       main: label of upstream's main package, as opened by go_main.
       upstream: dict UPSTREAM of the component's upstream.bzl: version, Go version, default GODEBUG.
-      gotags: upstream's build tags; netgo and osusergo are always set.
+      gotags: upstream's build tags, which the component's README.md names; netgo and osusergo are always set.
       mode: `boring`, or `none` for a program without any cryptography.
       tls: whether the program links crypto/tls; if so it gets the policy of crypto/tls/fipsonly.
       x_defs: dict of import path and variable -> value, set at link time.
@@ -229,7 +229,7 @@ def _component_files():
     return native.glob(["README.md", "*.MODULE.bazel", "go.mod", "go.sum", "upstream.bzl"], allow_empty = True)
 
 def _upstream_test(component, go):
-    """Holds a component to its upstream: modules, Go version, default GODEBUG."""
+    """Holds a component to its upstream: modules, Go version, default GODEBUG, build tags."""
     go_command = "@boring_sdk_{}//:bin/go".format(go)
     go_mods = "@{}_upstream//:go_mods".format(component)
     tool_test(
@@ -258,10 +258,11 @@ def upstream_env(upstream):
       upstream: dict UPSTREAM of the component's upstream.bzl.
 
     Returns:
-      dict: environment variables UPSTREAM_GO, UPSTREAM_REVISION, UPSTREAM_VERSION.
+      dict: environment variables UPSTREAM_GO, UPSTREAM_REVISION, UPSTREAM_TIME, UPSTREAM_VERSION.
     """
     return {
         "UPSTREAM_GO": upstream["go"],
         "UPSTREAM_REVISION": upstream["revision"],
+        "UPSTREAM_TIME": upstream["time"],
         "UPSTREAM_VERSION": upstream["version"],
     }

@@ -9,15 +9,39 @@ load(":verified_image.bzl", "verified_digest", "verified_image")
 
 visibility(["//rules/..."])
 
-def _image_labels(title, version, upstream, others):
+# Where modules live that are not called by their repository.
+_REPOSITORIES = {
+    "go.etcd.io/": "github.com/etcd-io/",
+    "k8s.io/": "github.com/kubernetes/",
+    "sigs.k8s.io/": "github.com/kubernetes-sigs/",
+}
+
+def _source(module):
+    """URL of a module's repository; None for this tree's own module, whose path is no address."""
+    if "/" not in module:
+        return None
+    for prefix, repositories in _REPOSITORIES.items():
+        if module.startswith(prefix):
+            module = repositories + module.removeprefix(prefix)
+            break
+    if not module.startswith("github.com/"):
+        fail("//{}: the module {} does not say where its repository is. Add its host to _REPOSITORIES in rules/private/fips_image.bzl.".format(native.package_name(), module))
+    return "https://" + "/".join(module.split("/")[:3])
+
+def _image_labels(title, version, description, licenses, upstream, others):
     every = [upstream] + others
     go = sorted({each["go"]: None for each in every if "go" in each})
     labels = {"kubefips.go": " ".join(go)} if go else {}
     labels |= {
         "kubefips.module": " ".join(["{}@{}".format(each["module"], each["version"]) for each in every]),
+        "org.opencontainers.image.description": description,
+        "org.opencontainers.image.licenses": " AND ".join({each: None for each in licenses}.keys()),
         "org.opencontainers.image.title": title,
         "org.opencontainers.image.version": version,
     }
+    source = _source(upstream["module"])
+    if source:
+        labels["org.opencontainers.image.source"] = source
     if upstream["revision"] and not upstream["revision"].startswith("h1:"):
         labels["org.opencontainers.image.revision"] = upstream["revision"]
     return labels
@@ -25,6 +49,8 @@ def _image_labels(title, version, upstream, others):
 def fips_image(
         name,
         binaries,
+        description,
+        licenses,
         upstream,
         entrypoint = None,
         others = [],
@@ -47,6 +73,10 @@ def fips_image(
     Args:
       name: target name.
       binaries: list of labels of fips_go_binary or fips_cc_binary.
+      description: what it is for, in a few words; a label of the image.
+      licenses: list of SPDX expressions that hold all at once, a label of the image: of upstream and `others`, of the C
+        libraries of //third_party/c that programs link, and of Debian's files (//images/base:licenses.bzl). Not of the
+        Go modules that upstream links.
       upstream: dict UPSTREAM of the component's upstream.bzl; without `go` where no program is of Go.
       entrypoint: list of str: program and first arguments; none where each user starts another one.
       others: list of dict UPSTREAM of further components in the image.
@@ -87,7 +117,7 @@ def fips_image(
             "@platforms//cpu:x86_64": "amd64",
         }),
         entrypoint = entrypoint,
-        labels = _image_labels(title, version, upstream, others),
+        labels = _image_labels(title, version, description, licenses, upstream, others),
         os = "linux",
         tars = [":{}_layers".format(name)],
         visibility = ["//visibility:private"],
