@@ -59,7 +59,7 @@ func (v Values) value(name string) (string, error) {
 			return each.Version, nil
 		}
 	}
-	return "", fmt.Errorf("${%s}: the chart has no image %q, only %s; add it to `images`", name, image, strings.Join(known, ", "))
+	return "", fmt.Errorf("${%s}: the chart has no image %q, only %s; add it to `images` of fips_chart", name, image, strings.Join(known, ", "))
 }
 
 // Pack writes the archive of the chart called name: files, by path inside the chart, sorted, without times. Placeholders
@@ -75,11 +75,11 @@ func Pack(name string, files map[string]string, values Values, out io.Writer) (e
 		if inside == "Chart.yaml" || inside == "values.yaml" {
 			filled := filepath.Join(dir, inside)
 			if err := fill(source, filled, values); err != nil {
-				return err
+				return fmt.Errorf("chart %s: %s: %w", name, source, err)
 			}
 			source = filled
 		} else if err := refuseTag(source); err != nil {
-			return err
+			return fmt.Errorf("chart %s: %s: %w", name, source, err)
 		}
 		spec.Entries = append(spec.Entries, layer.Entry{Path: path.Join("/", name, inside), Source: source, Mode: "0644"})
 	}
@@ -93,7 +93,7 @@ func fill(source, target string, values Values) error {
 	}
 	filled, err := values.Fill(string(text))
 	if err != nil {
-		return fmt.Errorf("%s: %w", source, err)
+		return err
 	}
 	return os.WriteFile(target, []byte(filled), 0o644)
 }
@@ -104,7 +104,7 @@ func refuseTag(source string) error {
 		return err
 	}
 	if found := tagged.Find(text); found != nil {
-		return fmt.Errorf("%s: %q names an image itself: take it from values.yaml, which has the digest", source, strings.TrimSpace(string(found)))
+		return fmt.Errorf("%q names an image itself: take it from values.yaml, which has the digest", strings.TrimSpace(string(found)))
 	}
 	return nil
 }

@@ -65,10 +65,23 @@ func TestPackGivesTheSameBytes(t *testing.T) {
 	}
 }
 
+func TestPackRefusesAnUnknownImageAndSaysWhere(t *testing.T) {
+	for _, inside := range []string{"Chart.yaml", "values.yaml"} {
+		source := write(t, "name: x\nimage: ${image:redis}\n")
+		err := chart.Pack("x", map[string]string{inside: source}, built, &bytes.Buffer{})
+		for _, want := range []string{"chart x: ", source, `no image "redis", only coredns, etcd`} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: got error %v, want one with %q", inside, err, want)
+			}
+		}
+	}
+}
+
 func TestPackRefusesImagesInTemplates(t *testing.T) {
 	for _, line := range []string{"  image: docker.example/redis:7", `- image: "redis:7"`, "image: {{ .Values.registry }}/etcd:v1"} {
-		err := chart.Pack("x", map[string]string{"templates/a.yaml": write(t, "kind: Pod\n"+line+"\n")}, built, &bytes.Buffer{})
-		if err == nil || !strings.Contains(err.Error(), "take it from values.yaml") {
+		source := write(t, "kind: Pod\n"+line+"\n")
+		err := chart.Pack("x", map[string]string{"templates/a.yaml": source}, built, &bytes.Buffer{})
+		if err == nil || !strings.Contains(err.Error(), "take it from values.yaml") || !strings.Contains(err.Error(), "chart x: "+source) {
 			t.Errorf("%s: got error %v", line, err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"io"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -109,6 +110,20 @@ func Read(image v1.Image) (Tree, error) {
 	return tree, nil
 }
 
+// moduleVersion is what follows a module's path in the label kubefips.module.
+var moduleVersion = regexp.MustCompile(`@\S+`)
+
+// lasting returns the value of a label with * for what a new version of the image's programs changes.
+func lasting(key, value string) string {
+	switch key {
+	case "kubefips.go", revisionKey, versionKey:
+		return "*"
+	case "kubefips.module":
+		return moduleVersion.ReplaceAllString(value, "@*")
+	}
+	return value
+}
+
 // Describe writes what an image is, in lines that stay the same from one version of its programs to the next.
 func Describe(image v1.Image) (string, error) {
 	config, err := image.ConfigFile()
@@ -132,9 +147,11 @@ func Describe(image v1.Image) (string, error) {
 		{"env", strings.Join(run.Env, " ")},
 		{"ports", strings.Join(slices.Sorted(maps.Keys(run.ExposedPorts)), " ")},
 		{"volumes", strings.Join(slices.Sorted(maps.Keys(run.Volumes)), " ")},
-		{"labels", strings.Join(slices.Sorted(maps.Keys(run.Labels)), " ")},
 	} {
 		fmt.Fprintln(&text, strings.TrimSpace(line.name+": "+line.value))
+	}
+	for _, key := range slices.Sorted(maps.Keys(run.Labels)) {
+		fmt.Fprintf(&text, "label %s: %s\n", key, lasting(key, run.Labels[key]))
 	}
 	for _, name := range slices.Sorted(maps.Keys(tree)) {
 		entry := tree[name]

@@ -54,7 +54,13 @@ func build(t *testing.T, architecture string, layers ...[]byte) v1.Image {
 	t.Helper()
 	built, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{Architecture: architecture, OS: "linux", Config: v1.Config{
 		Entrypoint: []string{"/a", "-b"}, User: "65532", Env: []string{"A=1"}, ExposedPorts: map[string]struct{}{"2": {}, "1": {}},
-		Labels: map[string]string{"org.opencontainers.image.version": "v1"},
+		Labels: map[string]string{
+			"kubefips.go":                       "1.26.10",
+			"kubefips.module":                   "example.org/a/v2@v2.0.1 b@v1",
+			"org.opencontainers.image.licenses": "Apache-2.0 AND MIT",
+			"org.opencontainers.image.revision": "c0ffee",
+			"org.opencontainers.image.version":  "v1",
+		},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +89,11 @@ cmd:
 env: A=1
 ports: 1 2
 volumes:
-labels: org.opencontainers.image.version
+label kubefips.go: *
+label kubefips.module: example.org/a/v2@* b@*
+label org.opencontainers.image.licenses: Apache-2.0 AND MIT
+label org.opencontainers.image.revision: *
+label org.opencontainers.image.version: *
 drwxr-xr-x 0:0 /usr
 -rw-r--r-- 0:0 /usr/a
 -rw-r--r-- 0:0 /usr/b a=62 security.capability=0100

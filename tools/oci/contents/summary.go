@@ -11,8 +11,11 @@ import (
 // ChartConfig is the media type of a Helm chart's metadata, which a chart has in the place of an image's configuration.
 const ChartConfig types.MediaType = "application/vnd.cncf.helm.config.v1+json"
 
-// versionKey is that of an image's label and of a chart's annotation.
-const versionKey = "org.opencontainers.image.version"
+// Keys of labels; that of the version is of a chart's annotation too.
+const (
+	revisionKey = "org.opencontainers.image.revision"
+	versionKey  = "org.opencontainers.image.version"
+)
 
 // Digests are all that is pulled by digest.
 type Digests struct {
