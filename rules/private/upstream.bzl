@@ -15,7 +15,34 @@ _FILES = [
     "metadata.mk",
 ]
 
+# No module has folders nested so deep; Starlark has no loop without an end.
+_DEPTH = 64
+
+def _is_build_file(name):
+    return name == "Makefile" or name.startswith("Dockerfile") or name.endswith(".mk") or name.endswith(".sh")
+
+def _tag_lines(rctx, root):
+    """Lines of a module that name build tags: //go:build lines of its programs, and what its build files say of tags."""
+    lines = {}
+    folders = [root]
+    for _ in range(_DEPTH):
+        inside = []
+        for folder in folders:
+            for entry in folder.readdir(watch = "no"):
+                name = entry.basename
+                if entry.is_dir:
+                    inside.append(entry)
+                elif name.endswith(".go") and not name.endswith("_test.go"):
+                    head = rctx.read(entry, watch = "no").partition("\npackage ")[0]
+                    lines.update({line: None for line in head.splitlines() if line.startswith("//go:build ")})
+                elif _is_build_file(name):
+                    lines.update({line: None for line in rctx.read(entry, watch = "no").splitlines() if "tags" in line.lower()})
+        folders = inside
+    return sorted(lines)
+
 def _upstream_files_impl(rctx):
+    # Instead of every file that is read below: another release is another line in it.
+    rctx.watch(rctx.attr.go_mod)
     for i, module in enumerate(rctx.attr.modules):
         # Upstream's packages do not export these files, so no label can name them.
         root = rctx.path(module.same_package_label("BUILD.bazel")).dirname
@@ -23,6 +50,7 @@ def _upstream_files_impl(rctx):
             file = root.get_child(*name.split("/"))
             if file.exists:
                 rctx.file("{}/{}".format(i, name), rctx.read(file), executable = False)
+        rctx.file("{}/build_tags.txt".format(i), "".join([line + "\n" for line in _tag_lines(rctx, root)]), executable = False)
     rctx.file("BUILD.bazel", "".join([
         'filegroup(\n    name = "{}",\n    srcs = glob(["{}"]),\n    visibility = ["//visibility:public"],\n)\n'.format(name, pattern)
         for name, pattern in {"files": "*/**", "go_mods": "*/go.mod"}.items()
@@ -30,8 +58,9 @@ def _upstream_files_impl(rctx):
 
 _upstream_files = repository_rule(
     implementation = _upstream_files_impl,
-    doc = "The files of upstream's main modules that say what a component has to be: one folder for each module, by number.",
+    doc = "The files of upstream's main modules that say what a component has to be, and build_tags.txt, lines that name build tags: one folder for each module, by number.",
     attrs = {
+        "go_mod": attr.label(mandatory = True, doc = "The component's go.mod."),
         "modules": attr.label_list(mandatory = True, doc = "Repositories of upstream's main modules."),
     },
 )
@@ -41,13 +70,14 @@ def _upstream_impl(mctx):
         for component in module.tags.component:
             _upstream_files(
                 name = component.name + "_upstream",
+                go_mod = Label("//components/{}:go.mod".format(component.name)),
                 modules = component.modules,
             )
     return mctx.extension_metadata(reproducible = True)
 
 upstream = module_extension(
     implementation = _upstream_impl,
-    doc = "One repository <component>_upstream for each component: upstream's go.mod, and what names its Go version.",
+    doc = "One repository <component>_upstream for each component: upstream's go.mod, what names its Go version, and the build tags that it knows.",
     tag_classes = {
         "component": tag_class(attrs = {
             "modules": attr.label_list(mandatory = True, doc = "Repositories of upstream's main modules, as go_deps names them."),

@@ -16,8 +16,8 @@ import (
 )
 
 // Check compares the component in dir with upstream's main modules, given by their
-// go.mod files, in folders of what else upstream says: the modules it selects, the Go version, and the default GODEBUG as
-// goCommand computes it. The error holds all that is wrong.
+// go.mod files, in folders of what else upstream says: the modules it selects, the Go version, the default GODEBUG as
+// goCommand computes it, and the build tags. The error holds all that is wrong.
 func Check(ctx context.Context, dir string, goMods []string, goCommand GoCommand) error {
 	u, err := ReadUpstream(dir)
 	if err != nil {
@@ -49,6 +49,7 @@ func Check(ctx context.Context, dir string, goMods []string, goCommand GoCommand
 	}
 
 	var upstream []*modfile.File
+	var tagLines strings.Builder
 	for _, file := range goMods {
 		f, err := readGoMod(file)
 		if err != nil {
@@ -74,6 +75,11 @@ func Check(ctx context.Context, dir string, goMods []string, goCommand GoCommand
 		if godebug != u.Godebug {
 			report(table, "godebug is %q, but the go command of Go %s links %q into the programs of %s", u.Godebug, u.Go, godebug, path)
 		}
+		lines, err := os.ReadFile(filepath.Join(filepath.Dir(file), TagsFile))
+		if err != nil {
+			return err
+		}
+		tagLines.Write(lines)
 	}
 	for _, t := range here.Tool {
 		if !slices.ContainsFunc(upstream, func(up *modfile.File) bool {
@@ -86,6 +92,9 @@ func Check(ctx context.Context, dir string, goMods []string, goCommand GoCommand
 		report(table, "%s is none of the modules that the component's segment of MODULE.bazel gives to upstream.component", u.Module)
 	}
 	for _, message := range unexplained(Differences(here, upstream, u.Module, u.Version), explained) {
+		report(readmeFile, "%s", message)
+	}
+	for _, message := range unknownTags(readTags(readme), tagLines.String()) {
 		report(readmeFile, "%s", message)
 	}
 	return errors.Join(problems...)
@@ -107,8 +116,8 @@ func inModule(pkg, module string) bool {
 }
 
 // CheckBinary compares the modules in the build information of a linked program with
-// the go.mod and go.sum in dir, and its Go version with upstream.bzl. The error holds
-// all that is wrong.
+// the go.mod and go.sum in dir, and its Go version and default GODEBUG with upstream.bzl.
+// The error holds all that is wrong.
 func CheckBinary(dir, binary string) error {
 	u, err := ReadUpstream(dir)
 	if err != nil {
@@ -138,6 +147,11 @@ func CheckBinary(dir, binary string) error {
 	}
 	if info.Main.Version != u.Version {
 		report("its main module is %s %s, upstream's version is %s", info.Main.Path, info.Main.Version, u.Version)
+	}
+	if linked, err := hasGODEBUG(binary, u.Godebug); err != nil {
+		return fmt.Errorf("%s: %w", binary, err)
+	} else if !linked {
+		report("its default GODEBUG is not %q, as in %s; rules/defs.bzl links it as runtime.godebugDefault", u.Godebug, UpstreamFile)
 	}
 	if !inModule(info.Path, info.Main.Path) || !slices.ContainsFunc(here.Tool, func(t *modfile.Tool) bool { return inModule(t.Path, info.Main.Path) }) {
 		report("its main package is %s of the module %s, which no tool line of %s names", info.Path, info.Main.Path, modFile)

@@ -52,7 +52,7 @@ func TestFindGoPin(t *testing.T) {
 	}
 }
 
-// The repository rule hands on what FindGoPin looks at, and nothing else.
+// The repository rule hands on what FindGoPin looks at, and nothing else but a file of build tags.
 func TestGoPinFilesAreFetched(t *testing.T) {
 	text, err := os.ReadFile("../../../rules/private/upstream.bzl")
 	if err != nil {
@@ -68,6 +68,9 @@ func TestGoPinFilesAreFetched(t *testing.T) {
 	slices.Sort(want)
 	if !slices.Equal(fetched, want) {
 		t.Errorf("rules/private/upstream.bzl has %q, FindGoPin looks at %q", fetched, want)
+	}
+	if !strings.Contains(string(text), "/"+component.TagsFile+`"`) {
+		t.Errorf("rules/private/upstream.bzl writes no %s", component.TagsFile)
 	}
 }
 
@@ -174,6 +177,9 @@ func checked(t *testing.T) (dir, goMod string, local component.GoCommand) {
 			t.Fatal(err)
 		}
 	}
+	if err := os.WriteFile(filepath.Join(folder, component.TagsFile), []byte("//go:build linux && !no_disk\nBUILDTAGS += static_build\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	goroot, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -265,6 +271,19 @@ func TestCheck(t *testing.T) {
 			want: []string{"go.mod", "example.com/other", "MODULE.bazel"},
 		},
 		{
+			name: "upstream's build tags, and one of ours with a reason",
+			change: func(t *testing.T, dir, _ string) {
+				edit(t, filepath.Join(dir, "README.md"), "# prog\n", "# prog\n\n| | |\n|---|---|\n| Build tags | `static_build` with `no_disk`; `vendor.plain`, ours: it is safer |\n")
+			},
+		},
+		{
+			name: "a build tag that upstream does not know",
+			change: func(t *testing.T, dir, _ string) {
+				edit(t, filepath.Join(dir, "README.md"), "# prog\n", "# prog\n\n| | |\n|---|---|\n| Build tags | `static`, as upstream; `vendor.plain`, ours |\n")
+			},
+			want: []string{"README.md", "build tag static:", "build tag vendor.plain:", "`static`, ours: <reason>"},
+		},
+		{
 			name: "another version of the main module",
 			change: func(t *testing.T, dir, _ string) {
 				edit(t, filepath.Join(dir, "upstream.bzl"), `"v1.0.0"`, `"v1.0.1"`)
@@ -297,12 +316,27 @@ func TestCheck(t *testing.T) {
 func TestCheckBinary(t *testing.T) {
 	dir, _, _ := checked(t)
 	binary := filepath.Join(t.TempDir(), "prog")
-	build := exec.Command("go", "build", "-o", binary, program)
-	build.Dir = dir
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+runtime.GOARCH)
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	build := func(godebug string) {
+		t.Helper()
+		cmd := exec.Command("go", "build", "-ldflags=-s -X=runtime.godebugDefault="+godebug, "-o", binary, program)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+runtime.GOARCH)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
 	}
+	u, err := component.ReadUpstream(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A longer list that has upstream's in it is another list.
+	for _, godebug := range []string{"", u.Godebug + ",zip=1", "zip=1," + u.Godebug} {
+		build(godebug)
+		if err := component.CheckBinary(dir, binary); err == nil || !strings.Contains(err.Error(), "default GODEBUG is not") {
+			t.Errorf("a program with the default GODEBUG %q gave %v", godebug, err)
+		}
+	}
+	build(u.Godebug)
 	if err := component.CheckBinary(dir, binary); err != nil {
 		t.Error(err)
 	}

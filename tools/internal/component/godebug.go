@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/mod/modfile"
+
+	"kubefips.internal/tools/fipscheck/elfbin"
 )
 
 // GoCommand is a go command with its environment.
@@ -89,4 +91,39 @@ func DefaultGODEBUG(ctx context.Context, goCommand GoCommand, goMod []byte) (str
 		return "", fmt.Errorf("%s: default GODEBUG: %w\n%s", goCommand.Path, err, stderr.Bytes())
 	}
 	return strings.TrimSpace(string(out)), nil
+}
+
+// hasGODEBUG reports whether a program has a string variable with exactly this text. Stripped, it has no name for
+// runtime.godebugDefault any more; but no other variable holds such a list. An empty one is what Go has when nothing is linked.
+func hasGODEBUG(binary, text string) (bool, error) {
+	if text == "" {
+		return true, nil
+	}
+	file, err := os.Open(binary)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return false, err
+	}
+	program, err := elfbin.Open(file, info.Size())
+	if err != nil {
+		return false, err
+	}
+	_, hits, err := elfbin.NewPatterns([]byte(text)).Scan(file, info.Size())
+	if err != nil {
+		return false, err
+	}
+	found := false
+	for _, hit := range hits[0] {
+		if err := program.Strings(func(_ int64, length uint64) error {
+			found = found || length == uint64(len(text))
+			return nil
+		}, hit, hit); err != nil {
+			return false, err
+		}
+	}
+	return found, nil
 }

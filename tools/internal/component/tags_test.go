@@ -18,6 +18,10 @@ func TestCheckTags(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "runc.MODULE.bazel"), []byte(segment), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	readme := "# runc\n\n| Build tags | `seccomp` with `apparmor` and `selinux`; `no_btrfs` |\n"
+	if err := os.WriteFile(filepath.Join(dir, "README.md"), []byte(readme), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	if err := component.CheckTags(dir, []string{"selinux", "seccomp", "no_btrfs"}); err != nil {
 		t.Error(err)
 	}
@@ -25,7 +29,11 @@ func TestCheckTags(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `"gazelle:build_tags apparmor,seccomp,selinux"`) {
 		t.Errorf("a tag that gazelle does not know gave %v", err)
 	}
+	err = component.CheckTags(dir, []string{"no_zfs", "seccomp"})
+	if err == nil || !strings.Contains(err.Error(), "README.md") || !strings.Contains(err.Error(), "does not name `no_zfs`") {
+		t.Errorf("a tag that the README does not name gave %v", err)
+	}
 	if err := component.CheckTags(t.TempDir(), nil); !os.IsNotExist(err) {
-		t.Errorf("no segment gave %v", err)
+		t.Errorf("no README gave %v", err)
 	}
 }
