@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -237,34 +238,39 @@ func controllersFollowNodes(t *testing.T, _ controlplane.ControlPlane) {
 // typhaServes probes typha's port for felix.
 func typhaServes(t *testing.T, cp controlplane.ControlPlane) {
 	server := cp.Issue(t, "typha", pkix.Name{CommonName: "typha"})
-	port, health := proc.FreePort(t), proc.FreePort(t)
+	port, health, metrics := proc.FreePort(t), proc.FreePort(t), proc.FreePort(t)
 	for variable, value := range map[string]string{
-		"DATASTORETYPE":  "kubernetes",
-		"LOGFILEPATH":    "none",
-		"SERVERHOST":     "127.0.0.1",
-		"SERVERPORT":     fmt.Sprint(port),
-		"SERVERCERTFILE": server.CertFile,
-		"SERVERKEYFILE":  server.KeyFile,
-		"CAFILE":         cp.CA.CertFile,
-		"CLIENTCN":       "felix",
-		"HEALTHENABLED":  "true",
-		"HEALTHHOST":     "127.0.0.1",
-		"HEALTHPORT":     fmt.Sprint(health),
+		"DATASTORETYPE":            "kubernetes",
+		"LOGFILEPATH":              "none",
+		"SERVERHOST":               "127.0.0.1",
+		"SERVERPORT":               fmt.Sprint(port),
+		"SERVERCERTFILE":           server.CertFile,
+		"SERVERKEYFILE":            server.KeyFile,
+		"CAFILE":                   cp.CA.CertFile,
+		"CLIENTCN":                 "felix",
+		"HEALTHENABLED":            "true",
+		"HEALTHHOST":               "127.0.0.1",
+		"HEALTHPORT":               fmt.Sprint(health),
+		"PROMETHEUSMETRICSENABLED": "true",
+		"PROMETHEUSMETRICSHOST":    "127.0.0.1",
+		"PROMETHEUSMETRICSPORT":    fmt.Sprint(metrics),
 	} {
 		t.Setenv("TYPHA_"+variable, value)
 	}
 	proc.Start(t, runfile(t, "CALICO_TYPHA"))
 	proc.Eventually(t, time.Minute, func() error {
-		response, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/readiness", health))
-		if err != nil {
-			return err
-		}
-		response.Body.Close()
-		if response.StatusCode/100 != 2 {
-			return errors.New(response.Status)
-		}
-		return nil
+		_, err := read(fmt.Sprintf("http://127.0.0.1:%d/readiness", health))
+		return err
 	})
+	// No program of Calico's prints its Go version; this is where one tells it.
+	var told string
+	proc.Eventually(t, time.Minute, func() (err error) {
+		told, err = read(fmt.Sprintf("http://127.0.0.1:%d/metrics", metrics))
+		return err
+	})
+	if want := `go_info{version="go` + os.Getenv("UPSTREAM_GO"); !strings.Contains(told, want) {
+		t.Errorf("the metrics of typha lack %s:\n%s", want, told)
+	}
 
 	address := fmt.Sprintf("127.0.0.1:%d", port)
 	tlsprobe.CheckPolicy(t, address)
@@ -275,6 +281,20 @@ func typhaServes(t *testing.T, cp controlplane.ControlPlane) {
 	if err := readAs(t, cp, address, "stranger", 30*time.Second); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("connected as a stranger: %v, want to be refused", err)
 	}
+}
+
+// read returns what a URL answers with.
+func read(url string) (string, error) {
+	response, err := http.Get(url)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode/100 != 2 {
+		err = errors.New(response.Status)
+	}
+	return string(body), err
 }
 
 // readAs connects with a certificate of the cluster's CA for name, and reads until the server says something or the time is up.
@@ -367,7 +387,7 @@ func TestFlexvol(t *testing.T) {
 }
 
 func TestPrintedVersions(t *testing.T) {
-	revision := os.Getenv("UPSTREAM_REVISION")
+	revision, date := os.Getenv("UPSTREAM_REVISION"), os.Getenv("UPSTREAM_TIME")
 	for _, program := range []struct {
 		env  string
 		args []string
@@ -375,10 +395,10 @@ func TestPrintedVersions(t *testing.T) {
 	}{
 		{"CALICO", []string{"-v"}, []string{release(t)}},
 		{"CALICO_IPAM", []string{"-v"}, []string{release(t)}},
-		{"CALICO_NODE", []string{"-v"}, []string{release(t), revision}},
-		{"CALICO_TYPHA", []string{"--version"}, []string{release(t), revision}},
+		{"CALICO_NODE", []string{"-v"}, []string{release(t), revision, date}},
+		{"CALICO_TYPHA", []string{"--version"}, []string{release(t), revision, date}},
 		{"CALICOCTL", []string{"version", "--client"}, []string{release(t), revision}},
-		{"KUBE_CONTROLLERS", []string{"--version"}, []string{release(t), revision}},
+		{"KUBE_CONTROLLERS", []string{"--version"}, []string{release(t), revision, date}},
 	} {
 		out := proc.Run(t, runfile(t, program.env), program.args...)
 		for _, want := range program.want {

@@ -47,14 +47,25 @@ type result struct {
 type pod struct {
 	*namespaces.Network
 	id      string
-	plugins string // directory
-	data    string // directory, shared by the pods of a test
+	root    string // of the file system that plugins run in
+	plugins string // directory in it
+	data    string // directory in it, shared by the pods of a test
 }
 
 func newPod(t *testing.T, data string) pod {
 	t.Helper()
-	plugins := filepath.Dir(proc.Runfile(t, os.Getenv("BRIDGE")))
-	return pod{namespaces.NewNetwork(t), "pod-" + strings.ReplaceAll(filepath.Base(t.TempDir()), "/", "-"), plugins, data}
+	return newPodOn(t, "/", pluginsDir(t), data)
+}
+
+func newPodOn(t *testing.T, root, plugins, data string) pod {
+	t.Helper()
+	return pod{namespaces.NewNetwork(t), "pod-" + strings.ReplaceAll(filepath.Base(t.TempDir()), "/", "-"), root, plugins, data}
+}
+
+// pluginsDir is where the test has all plugins.
+func pluginsDir(t *testing.T) string {
+	t.Helper()
+	return filepath.Dir(proc.Runfile(t, os.Getenv("BRIDGE")))
 }
 
 // call runs one plugin as a container runtime does. previous is the JSON that the plugin before it in the chain printed.
@@ -73,7 +84,10 @@ func (p pod) call(command, ifname string, c config, previous []byte) ([]byte, er
 	cmd := exec.Command(filepath.Join(p.plugins, c["type"].(string)))
 	cmd.Env = []string{
 		"CNI_COMMAND=" + command, "CNI_CONTAINERID=" + p.id, "CNI_NETNS=" + p.Path, "CNI_IFNAME=" + ifname, "CNI_PATH=" + p.plugins,
+		"PATH=/usr/sbin",
 	}
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: p.root}
 	cmd.Stdin = bytes.NewReader(stdin)
 	out, err := cmd.Output()
 	if err != nil {
@@ -151,15 +165,17 @@ func (p pod) requireAddress(t *testing.T, name, want string) {
 	}
 }
 
+// do calls f in a namespace (nil: the test's own).
+func do(n *namespaces.Network, f func() error) error {
+	if n == nil {
+		return f()
+	}
+	return n.Do(f)
+}
+
 // requireReach fails unless a TCP connection from one namespace arrives in another (nil: the test's own).
 func requireReach(t *testing.T, from, to *namespaces.Network, address string) {
 	t.Helper()
-	do := func(n *namespaces.Network, f func() error) error {
-		if n == nil {
-			return f()
-		}
-		return n.Do(f)
-	}
 	var listener net.Listener
 	if err := do(to, func() (err error) { listener, err = net.Listen("tcp4", address+":0"); return err }); err != nil {
 		t.Fatal(err)

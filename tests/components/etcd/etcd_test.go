@@ -92,14 +92,25 @@ func TestRefusesClientWithoutCertificate(t *testing.T) {
 }
 
 func TestPrintedVersion(t *testing.T) {
-	out := proc.Run(t, proc.Runfile(t, os.Getenv("ETCD")), "--version")
-	for _, want := range []string{
-		"etcd Version: " + strings.TrimPrefix(os.Getenv("UPSTREAM_VERSION"), "v"),
-		"Git SHA: " + os.Getenv("UPSTREAM_REVISION"),
-		"Go Version: go" + os.Getenv("UPSTREAM_GO"),
+	version := strings.TrimPrefix(os.Getenv("UPSTREAM_VERSION"), "v")
+	for _, program := range []struct {
+		env, arg string
+		want     []string
+	}{
+		{"ETCD", "--version", []string{
+			"etcd Version: " + version + "\n",
+			"Git SHA: " + os.Getenv("UPSTREAM_REVISION") + "\n",
+			"Go Version: go" + os.Getenv("UPSTREAM_GO"),
+		}},
+		// These print neither commit nor Go version.
+		{"ETCDCTL", "version", []string{"etcdctl version: " + version + "\n"}},
+		{"ETCDUTL", "version", []string{"etcdutl version: " + version + "\n"}},
 	} {
-		if !strings.Contains(out, want) {
-			t.Errorf("etcd --version lacks %q:\n%s", want, out)
+		out := proc.Run(t, proc.Runfile(t, os.Getenv(program.env)), program.arg)
+		for _, want := range program.want {
+			if !strings.Contains(out, want) {
+				t.Errorf("%s %s lacks %q:\n%s", program.env, program.arg, want, out)
+			}
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,12 +22,12 @@ import (
 	"kubefips.internal/tests/internal/tlsprobe"
 )
 
-// start runs metrics-server against the API of a cluster with one node, and returns its port, as host:port, and a client
-// that is allowed to read.
+// start runs metrics-server against the API of a cluster with one node, and returns its port, as host:port, a client
+// that is allowed to read, and what metrics-server tells the API server of itself.
 //
 // The API server and the kubelet are the test's own: what is tested is that metrics-server finds the node, scrapes its
 // kubelet and serves what it read.
-func start(t *testing.T) (string, *http.Client) {
+func start(t *testing.T) (string, *http.Client, <-chan string) {
 	t.Helper()
 	dir := t.TempDir()
 	ca := certs.New(t)
@@ -41,7 +42,15 @@ func start(t *testing.T) (string, *http.Client) {
 		return server
 	}
 	kubelet := serve(http.HandlerFunc(kubeletMetrics))
-	api := serve(apiServer(kubelet.Listener.Addr().(*net.TCPAddr).Port))
+	agents := make(chan string, 1)
+	cluster := apiServer(kubelet.Listener.Addr().(*net.TCPAddr).Port)
+	api := serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case agents <- r.UserAgent():
+		default: // one is enough
+		}
+		cluster.ServeHTTP(w, r)
+	}))
 
 	kubeconfig := filepath.Join(dir, "kubeconfig")
 	if err := os.WriteFile(kubeconfig, fmt.Appendf(nil, `
@@ -78,7 +87,7 @@ current-context: test
 		_, err := get(client, "https://"+address+"/livez")
 		return err
 	})
-	return address, client
+	return address, client, agents
 }
 
 // cpuSeconds is by how much the CPU time of the node and its container grows in a second: half a core.
@@ -150,7 +159,7 @@ func get(client *http.Client, url string) ([]byte, error) {
 type usage struct{ CPU, Memory string }
 
 func TestServesMetrics(t *testing.T) {
-	address, client := start(t)
+	address, client, _ := start(t)
 	// CPU usage needs two scrapes.
 	proc.Eventually(t, time.Minute, func() error {
 		_, err := get(client, "https://"+address+"/readyz")
@@ -196,12 +205,21 @@ func cores(quantity string) (float64, error) {
 }
 
 func TestTLSPolicy(t *testing.T) {
-	address, _ := start(t)
+	address, _, _ := start(t)
 	tlsprobe.CheckPolicy(t, address)
 }
 
 func TestPrintedVersion(t *testing.T) {
 	if got, want := strings.TrimSpace(proc.Run(t, proc.Runfile(t, os.Getenv("METRICS_SERVER")), "--version")), os.Getenv("UPSTREAM_VERSION"); got != want {
 		t.Errorf("metrics-server --version = %q, want %q", got, want)
+	}
+}
+
+// The one place where metrics-server tells its commit, cut short.
+func TestUserAgentHasCommit(t *testing.T) {
+	_, _, agents := start(t)
+	want := fmt.Sprintf("/%s (linux/%s) kubernetes/%.7s", os.Getenv("UPSTREAM_VERSION"), runtime.GOARCH, os.Getenv("UPSTREAM_REVISION"))
+	if got := <-agents; !strings.HasSuffix(got, want) {
+		t.Errorf("metrics-server calls itself %q, want %q at its end", got, want)
 	}
 }

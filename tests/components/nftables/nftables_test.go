@@ -5,66 +5,22 @@
 package nftables_test
 
 import (
-	"archive/tar"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"syscall"
 	"testing"
 
+	"kubefips.internal/tests/components/nftables"
 	"kubefips.internal/tests/internal/namespaces"
-	"kubefips.internal/tests/internal/proc"
-	"kubefips.internal/tools/oci/layer"
 )
 
 func TestMain(m *testing.M) { namespaces.Main(m) }
-
-// unpack returns a folder with the layer of network programs.
-func unpack(t *testing.T) string {
-	t.Helper()
-	packed, err := os.Open(proc.Runfile(t, os.Getenv("NETWORK_PROGRAMS")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer packed.Close()
-	unpacked, _, err := layer.Unpack(packed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := t.TempDir()
-	for archive := tar.NewReader(unpacked); ; {
-		header, err := archive.Next()
-		if err == io.EOF {
-			return root
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		path := filepath.Join(root, header.Name)
-		switch header.Typeflag {
-		case tar.TypeDir:
-			err = os.MkdirAll(path, 0o755)
-		case tar.TypeSymlink:
-			err = os.Symlink(header.Linkname, path)
-		default:
-			var content []byte
-			if content, err = io.ReadAll(archive); err == nil {
-				err = os.WriteFile(path, content, header.FileInfo().Mode())
-			}
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
 
 // image is the root of a file system.
 type image string
@@ -139,7 +95,7 @@ func TestNft(t *testing.T) {
 	}
 	transaction := fmt.Sprintf(services, listener.Addr().(*net.TCPAddr).Port)
 
-	i := image(unpack(t))
+	i := image(nftables.Unpack(t))
 	if out := i.must(t, "", "--version"); !strings.HasPrefix(out, "nftables v1.") || strings.HasPrefix(out, "nftables v1.0.0 ") {
 		t.Errorf("version %q, want 1.0.1 or later, as kube-proxy does", out)
 	}
@@ -179,5 +135,5 @@ func TestNft(t *testing.T) {
 
 // Without libedit the interactive mode reads nothing; it has to end, not to crash.
 func TestInteractiveModeEnds(t *testing.T) {
-	image(unpack(t)).must(t, "list ruleset\n", "--interactive")
+	image(nftables.Unpack(t)).must(t, "list ruleset\n", "--interactive")
 }

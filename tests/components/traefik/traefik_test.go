@@ -132,12 +132,10 @@ func TestPrintedVersion(t *testing.T) {
 		"Version":    strings.TrimPrefix(os.Getenv("UPSTREAM_VERSION"), "v"),
 		"Codename":   "langres",
 		"Go version": "go" + os.Getenv("UPSTREAM_GO") + "-X:boringcrypto",
+		"Built":      os.Getenv("UPSTREAM_TIME"),
 	} {
 		if fields[key] != want {
 			t.Errorf("traefik version: %s = %q, want %q", key, fields[key], want)
 		}
-	}
-	if _, err := time.Parse(time.RFC3339, fields["Built"]); err != nil {
-		t.Errorf("traefik version: Built: %v", err)
 	}
 }
