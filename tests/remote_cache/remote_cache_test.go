@@ -1,4 +1,4 @@
-// Package remote_cache_test builds etcd and its image in two other places, one after the other, through a cache that the
+// Package remote_cache_test builds etcd, runc and their images in two other places, one after the other, through a cache that the
 // distribution's own bazel-remote serves, and then breaks the cache in every way that it can break in.
 package remote_cache_test
 
@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { clone.Main(m) }
 
 const image = "//images/etcd:image"
 
-// built are the files that are compared; the first build's are this test's data.
+// built are the files and layouts that are compared; the first build's are this test's data.
 var built = strings.Fields(os.Getenv("BUILT"))
 
 // The steps build on each other: the first, which compiles, takes minutes.
@@ -44,7 +44,7 @@ func TestBuildsElsewhere(t *testing.T) {
 		}
 		compareWithFirst(t, a)
 	})
-	t.Run("no command line names the place", func(t *testing.T) { a.CheckCommandLines(t, image) })
+	t.Run("no command line names the place", func(t *testing.T) { a.CheckCommandLines(t, targets...) })
 
 	b := clone.New(t, "another", "folder", "deeper")
 	before := s.files(t)

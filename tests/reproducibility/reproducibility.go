@@ -7,19 +7,24 @@ import (
 	"debug/elf"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
-// Compare returns an error that names what differs between two builds of a file or folder: the file, and the ELF
-// sections or the first byte.
+// Compare returns an error that names what differs between two builds of a file or folder: the file, the layer of an image, the
+// entries of an archive with what is another in each, and the ELF sections or the first byte.
 func Compare(first, second string) error {
 	info, err := os.Stat(first)
 	if err != nil {
 		return err
 	}
 	if info.IsDir() {
+		if isLayout(first) && isLayout(second) {
+			return compareLayouts(first, second)
+		}
 		return compareDirs(first, second)
 	}
 	a, err := os.ReadFile(first)
@@ -51,7 +56,7 @@ func compareDirs(first, second string) error {
 			return err
 		}
 	}
-	for name := range names {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if err := Compare(filepath.Join(first, name), filepath.Join(second, name)); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
@@ -59,6 +64,7 @@ func compareDirs(first, second string) error {
 	return nil
 }
 
+// difference says where two contents differ.
 func difference(a, b []byte) string {
 	ea, errA := elf.NewFile(bytes.NewReader(a))
 	eb, errB := elf.NewFile(bytes.NewReader(b))
@@ -66,6 +72,9 @@ func difference(a, b []byte) string {
 		if sections := differentSections(ea, eb); len(sections) > 0 {
 			return "ELF sections that differ: " + strings.Join(sections, " ")
 		}
+	}
+	if entries := differentEntries(a, b); len(entries) > 0 {
+		return strings.Join(entries, "\n\t")
 	}
 	for i := range min(len(a), len(b)) {
 		if a[i] != b[i] {

@@ -12,30 +12,14 @@ import (
 )
 
 func TestCompare(t *testing.T) {
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	program, err := os.ReadFile(self)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file, err := elf.NewFile(bytes.NewReader(program))
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := func(i int, change byte) []byte {
-		b := bytes.Clone(program)
-		b[i] ^= change
-		return b
-	}
+	program := self(t)
 	for name, c := range map[string]struct {
 		first, second []byte
 		want          string // "" when equal
 	}{
 		"equal":                {program, program, ""},
-		"a section":            {program, at(int(file.Section(".rodata").Offset)+100, 1), "ELF sections that differ: .rodata"},
-		"outside all sections": {program, at(8, 1), "first difference at byte 8"},
+		"a section":            {program, inRodata(t, program), "ELF sections that differ: .rodata"},
+		"outside all sections": {program, flipped(program, 8), "first difference at byte 8"},
 		"a byte":               {[]byte("abc"), []byte("abd"), "first difference at byte 2"},
 		"the size":             {[]byte("abc"), []byte("ab"), "sizes are 3 and 2"},
 	} {
@@ -62,4 +46,34 @@ func TestCompareNamesAFileOfOneSide(t *testing.T) {
 	if err := reproducibility.Compare(dirs[0], dirs[1]); err == nil || !strings.Contains(err.Error(), "added") {
 		t.Errorf("Compare = %v, want an error that names the file", err)
 	}
+}
+
+// self is this test's program.
+func self(t *testing.T) []byte {
+	t.Helper()
+	file, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return program
+}
+
+func flipped(b []byte, i int) []byte {
+	b = bytes.Clone(b)
+	b[i] ^= 1
+	return b
+}
+
+// inRodata returns a program with one bit of its .rodata changed.
+func inRodata(t *testing.T, program []byte) []byte {
+	t.Helper()
+	file, err := elf.NewFile(bytes.NewReader(program))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return flipped(program, int(file.Section(".rodata").Offset)+100)
 }
