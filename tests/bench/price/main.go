@@ -1,19 +1,16 @@
-// Command price measures what FIPS costs: the etcd that this tree builds beside the same source built by plain `go build`, with
-// the same Go SDK and without BoringCrypto, by turns in one run:
+// Command price measures what FIPS costs: the etcd and the kube-apiserver that this tree builds beside the same sources built by
+// plain `go build`, with the same Go SDK and without BoringCrypto, by turns in one run:
 //
 //	go run ./tests/bench/price
 //
-// It prints a table in Markdown. The plain etcd is static as well, without cgo, which is how its authors release it.
+// It prints a table in Markdown. The plain programs are static as well, without cgo, which is how their authors release them. Each
+// apiserver keeps its objects in the etcd of its own side.
 package main
 
 import (
 	"context"
-	"debug/buildinfo"
-	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
@@ -29,7 +26,7 @@ func main() {
 	var each time.Duration
 	cmd := &cobra.Command{
 		Use:           "price",
-		Short:         "Measure etcd of this tree beside one without BoringCrypto",
+		Short:         "Measure etcd and kube-apiserver of this tree beside ones without BoringCrypto",
 		Example:       "  go run ./tests/bench/price --runs=5",
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
@@ -55,33 +52,32 @@ func run(ctx context.Context, runs int, each time.Duration) error {
 		return err
 	}
 	defer os.RemoveAll(scratch)
-	fips, err := buildFIPS(ctx, scratch)
+	etcd, err := build(ctx, scratch, "etcd", "etcd", "go.etcd.io/etcd/server/v3")
 	if err != nil {
 		return err
 	}
-	plain, sdk, err := buildPlain(ctx, scratch, fips)
+	apiserver, err := build(ctx, scratch, "kubernetes", "kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver")
 	if err != nil {
 		return err
 	}
-	sides := []*side{{name: "plain", program: plain}, {name: "FIPS", program: fips}}
+	plain := &side{name: "plain", etcd: etcd.plain, apiserver: apiserver.plain}
+	fips := &side{name: "FIPS", etcd: etcd.fips, apiserver: apiserver.fips}
+	order := []*side{plain, fips}
 	for i := range runs {
-		for _, s := range sides {
+		for _, s := range order {
 			fmt.Fprintf(os.Stderr, "run %d of %d: %s\n", i+1, runs, s.name)
 			if err := s.measure(ctx, filepath.Join(scratch, "data"), each); err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
 		}
-		slices.Reverse(sides) // neither is always the first
-	}
-	if sides[0].name != "plain" {
-		slices.Reverse(sides)
+		slices.Reverse(order) // neither is always the first
 	}
 	load, _ := os.ReadFile("/proc/loadavg") // one more figure, if there is one
-	fmt.Printf("\netcd, %s, median of %d, %v each; %s; %d cores shared with the clients; load %s\n",
-		sdk, runs, each, time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), strings.TrimSpace(string(load)))
+	fmt.Printf("\netcd by %s, kube-apiserver by %s, median of %d, %v each; %s; %d cores shared with the clients; load %s\n",
+		etcd.sdk, apiserver.sdk, runs, each, time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), strings.TrimSpace(string(load)))
 	fmt.Printf("\n| | plain | FIPS | FIPS / plain |\n|---|---:|---:|---:|\n")
-	for i, f := range sides[0].figures {
-		p, q := median(f.values), median(sides[1].figures[i].values)
+	for i, f := range plain.figures {
+		p, q := median(f.values), median(fips.figures[i].values)
 		fmt.Printf("| %s | %s | %s | %.2f |\n", f.name, number(p), number(q), q/p)
 	}
 	return nil
@@ -97,68 +93,4 @@ func number(v float64) string {
 		return fmt.Sprintf("%.1f", v)
 	}
 	return fmt.Sprintf("%.0f", v)
-}
-
-// buildFIPS returns a copy of this tree's etcd.
-func buildFIPS(ctx context.Context, scratch string) (string, error) {
-	const target = "//components/etcd"
-	if _, err := output(exec.CommandContext(ctx, "tools/bazel", "build", target)); err != nil {
-		return "", err
-	}
-	root, err := output(exec.CommandContext(ctx, "tools/bazel", "info", "execution_root"))
-	if err != nil {
-		return "", err
-	}
-	built, err := output(exec.CommandContext(ctx, "tools/bazel", "cquery", "--output=files", target))
-	if err != nil {
-		return "", err
-	}
-	source, err := os.Open(filepath.Join(root, built))
-	if err != nil {
-		return "", err
-	}
-	defer source.Close()
-	file := filepath.Join(scratch, "etcd-fips")
-	copied, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY, 0o755)
-	if err != nil {
-		return "", err
-	}
-	_, err = io.Copy(copied, source)
-	return file, errors.Join(err, copied.Close())
-}
-
-// buildPlain builds the modules that components/etcd/go.mod locks with the SDK of the other side, and returns the SDK's version too.
-func buildPlain(ctx context.Context, scratch, fips string) (file, sdk string, err error) {
-	const experiment = "X:boringcrypto"
-	info, err := buildinfo.ReadFile(fips)
-	if err != nil {
-		return "", "", err
-	}
-	sdk, _, boring := strings.Cut(info.GoVersion, experiment)
-	if !boring {
-		return "", "", fmt.Errorf("%s was built by %s, want %s", fips, info.GoVersion, experiment)
-	}
-	sdk = strings.TrimRight(sdk, " -")
-	file = filepath.Join(scratch, "etcd-plain")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", file, "go.etcd.io/etcd/server/v3")
-	cmd.Dir = filepath.Join("components", "etcd")
-	cmd.Env = append(os.Environ(), "GOTOOLCHAIN="+sdk, "GOEXPERIMENT=", "GOFLAGS=", "GOWORK=off", "CGO_ENABLED=0")
-	if _, err := output(cmd); err != nil {
-		return "", "", err
-	}
-	if info, err = buildinfo.ReadFile(file); err == nil && info.GoVersion != sdk {
-		err = fmt.Errorf("plain go build used %s, want %s", info.GoVersion, sdk)
-	}
-	return file, sdk, err
-}
-
-// output returns what a program prints; its error has what it complained of.
-func output(cmd *exec.Cmd) (string, error) {
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		err = fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, stderr.String())
-	}
-	return strings.TrimSpace(string(out)), err
 }
