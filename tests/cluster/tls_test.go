@@ -207,6 +207,9 @@ func (l listener) probe(t *testing.T, required map[string]int, w *tabwriter.Writ
 	required[fmt.Sprintf("%s:%d", l.process, l.address.Port())]--
 	key := l.key()
 	fmt.Fprintf(w, "\t%v", key)
+	if l.process == "kube-apiserver" && key != x509.RSA {
+		t.Errorf("the key of %s is %v, want RSA: both kinds have to be offered to", l.process, key)
+	}
 	for _, offer := range tlsprobe.Offers(key == x509.RSA) {
 		accepted, err := tlsprobe.Probe(l.dialable(), "localhost", offer)
 		switch {

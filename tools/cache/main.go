@@ -35,7 +35,7 @@ func command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "cache",
 		Short:         "Run a remote cache for the builds of this machine, until Ctrl-C",
-		Example:       "  tools/bazel run //tools/cache -- --max-size=50\n  tools/bazel build --config=ci --remote_cache=http://" + defaultAddress + " //components/...",
+		Example:       "  tools/bazel run //tools/cache\n  tools/bazel build --config=ci --remote_cache=http://" + defaultAddress + " //components/...",
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -43,7 +43,7 @@ func command() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&o.address, "address", defaultAddress, "host and port of the cache, its /status and its /metrics; the host is a loopback address")
 	cmd.Flags().StringVar(&o.dir, "dir", "", "folder of the data (default kubefips/remote in the user's cache folder)")
-	cmd.Flags().UintVar(&o.maxSize, "max-size", 20, "GiB to keep; what was not used for longest goes")
+	cmd.Flags().UintVar(&o.maxSize, "max-size", 50, "GiB to keep; what was not used for longest goes")
 	return cmd
 }
 
