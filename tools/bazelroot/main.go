@@ -180,7 +180,7 @@ func (s *setup) spec(rootDir, modulesDir string, args []string) (*enter.Spec, er
 	if err != nil {
 		return nil, err
 	}
-	rc := bazelrc(s.cache.Dir, filepath.Base(rootDir), debianModules, stands, modules.Overrides(modulesDir))
+	rc := bazelrc(s.cache.Dir, filepath.Base(rootDir), sandboxBase("/dev/shm"), debianModules, stands, modules.Overrides(modulesDir))
 	visible := []string{s.workspace, dir, s.cache.Dir}
 	for _, d := range []string{os.Getenv("HOME"), s.goEnv["GOMODCACHE"]} {
 		if info, err := os.Stat(d); err == nil && info.IsDir() {

@@ -15,13 +15,14 @@ import (
 )
 
 func TestBazelrcNamesEveryModuleOnce(t *testing.T) {
-	rc := string(bazelrc("/cache", "root-1", map[string]string{"a": "/debian/a", "b": "/debian/b"}, map[string]string{"b": "/ours/b"}))
+	rc := string(bazelrc("/cache", "root-1", "/memory", map[string]string{"a": "/debian/a", "b": "/debian/b"}, map[string]string{"b": "/ours/b"}))
 	for _, want := range []string{
 		"startup --output_user_root=/cache/bazel\n",
 		// Another root is another option, for which Bazel stops its server.
 		"startup --host_jvm_args=-Dkubefips.root=root-1\n",
 		"common --repo_env=GOCACHE=/cache/go-build\n",
 		"common --repo_env=GOMODCACHE=/cache/go-mod\n",
+		"build --sandbox_base=/memory\n",
 		"common --override_module=a=/debian/a\n",
 		"common --override_module=b=/ours/b\n",
 	} {
@@ -31,6 +32,17 @@ func TestBazelrcNamesEveryModuleOnce(t *testing.T) {
 	}
 	if strings.Contains(rc, "/debian/b") {
 		t.Errorf("a stand-in must come before Debian's module:\n%s", rc)
+	}
+}
+
+func TestSandboxesAreInMemoryOrWhereBazelWants(t *testing.T) {
+	for _, dir := range []string{"/proc", "/nonexistent"} {
+		if got := sandboxBase(dir); got != "" {
+			t.Errorf("%s is taken for sandboxes, as %q", dir, got)
+		}
+	}
+	if rc := string(bazelrc("/cache", "root-1", "", nil)); strings.Contains(rc, "sandbox_base") {
+		t.Errorf("without a folder in memory Bazel is told one:\n%s", rc)
 	}
 }
 
