@@ -10,7 +10,7 @@ visibility(["//rules/..."])
 
 _LOCK = "//toolchains/debian:{}.lock.json"
 
-_RELOCK = "If the archive has replaced it by a newer one, run `bazel run //tools/update -- debian`, or add an archive that keeps old packages to DEBIAN_MIRROR."
+_RELOCK = "If the archive has replaced it by a newer one, run `go run ./tools/update debian`, or add an archive that keeps old packages to DEBIAN_MIRROR. If its checksum is another, the line or what the archive serves is wrong: restore the file from git, or set DEBIAN_MIRROR to another archive."
 
 _BUILD_FILE = attr.label(mandatory = True, allow_single_file = True, doc = "The repository's BUILD file.")
 
@@ -62,9 +62,11 @@ def _download(rctx, lock, downloads):
         )))
     for d, urls, token in pending:
         if not token.wait().success:
-            fail("{}, locked by {} with sha256 {}, could not be had from\n  {}\nThe warnings above say why. {}".format(
+            fail("{}/{}:{}: {} with the sha256 of this line, {}, could not be had from\n  {}\nThe warnings above say why. {}".format(
+                lock.package,
+                lock.name,
+                rctx.read(lock).partition(d.file["sha256"])[0].count("\n") + 1,
                 d.what,
-                lock,
                 d.file["sha256"],
                 "\n  ".join(urls),
                 _RELOCK,

@@ -9,7 +9,7 @@ load(":sdks.lock.bzl", "GO_SDKS")
 
 visibility(["//rules/...", "//tests/starlark/..."])
 
-_LOCK = "//toolchains/go:sdks.lock.bzl"
+_LOCK = Label("//toolchains/go:sdks.lock.bzl")
 _URL = "{proxy}/golang.org/toolchain/@v/v0.0.1-go{version}.linux-amd64.zip"
 _PREFIX = "golang.org/toolchain@v0.0.1-go{version}.linux-amd64"
 _BUILD = """package(default_visibility = ["//visibility:public"])
@@ -59,6 +59,12 @@ def _goproxy(rctx):
         fail("no Go module proxy to fetch Go {} from: set GOPROXY to one, for instance with `go env -w GOPROXY=<url>`.".format(rctx.attr.version))
     return proxies
 
+def _pin(rctx, sha256):
+    """Says where the lock has a hash of this SDK: file and line."""
+    before, entry, after = rctx.read(_LOCK).partition('"{}": {{'.format(rctx.attr.version))
+    lines = (before + entry + after.partition(sha256)[0]).count("\n")
+    return "{}/{}:{}".format(_LOCK.package, _LOCK.name, lines + 1)
+
 def _boring_sdk_impl(rctx):
     version = rctx.attr.version
     zip = rctx.download(
@@ -68,14 +74,14 @@ def _boring_sdk_impl(rctx):
         url = [_URL.format(proxy = proxy, version = version) for proxy in _goproxy(rctx)],
     )
     if not zip.success:
-        fail("Go {}: the SDK with sha256 {}, pinned in {}, could not be had from GOPROXY; the warnings above say why. Lock it again with `bazel run //tools/update -- go {}` if the pin is wrong.".format(version, rctx.attr.sha256, _LOCK, version))
+        fail("{}: Go {}: the SDK with the sha256 of this line, {}, could not be had from GOPROXY; the warnings above say why. If its checksum is another, the line or what GOPROXY serves is wrong: restore the file from git, or set GOPROXY to another proxy.".format(_pin(rctx, rctx.attr.sha256), version, rctx.attr.sha256))
     rctx.extract("sdk.zip", stripPrefix = _PREFIX.format(version = version))
     rctx.delete("sdk.zip")
     for arch, want in rctx.attr.boringcrypto.items():
         syso = rctx.path(_SYSO.format(arch = arch))
         got = rctx.download("file://{}".format(syso), output = "syso-check").sha256
         if got != want:
-            fail("Go {}: the BoringCrypto object for {} has sha256 {}, but {} pins {}. This is not the module that was validated; nothing is compiled with it.".format(version, arch, got, _LOCK, want))
+            fail("{}: Go {}: the BoringCrypto object for {} has sha256 {}, and not that of this line, {}. Nothing is compiled with what is not the module that was validated: restore the file from git.".format(_pin(rctx, want), version, arch, got, want))
     rctx.delete("syso-check")
 
     # Not -execdir: find refuses it where PATH has a relative entry.
