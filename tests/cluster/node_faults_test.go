@@ -47,6 +47,9 @@ func (s *suite) testReboot(t *testing.T, node string) {
 	names, _ := s.echoPods(t)
 	delete(names, node)
 	s.must(t, "create", "configmap", "before-reboot-of-"+node, "--from-literal=key=kept")
+	for other, name := range names { // a node that was not ready a moment ago learns again what is behind the service
+		s.requireNodePort(t, other, name)
+	}
 	if err := s.KillNode(node); err != nil {
 		t.Fatal(err)
 	}
