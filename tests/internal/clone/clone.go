@@ -152,7 +152,9 @@ func (c *Clone) Build(args ...string) (*Build, error) {
 	if err := os.RemoveAll(events); err != nil {
 		return nil, err
 	}
-	_, log, err := c.Bazel("build", append([]string{"--disk_cache=", "--repository_cache=" + repositoryCache(), "--build_event_json_file=" + events}, args...)...)
+	args = append([]string{"--disk_cache=", "--repository_cache=" + repositoryCache()}, args...)
+	// At the end, since a --config among the arguments may have a file of its own, and the last one is written.
+	_, log, err := c.Bazel("build", append(args, "--build_event_json_file="+events)...)
 	b := &Build{Output: log, Spawns: map[string]int{}}
 	return b, errors.Join(err, b.read(events))
 }
