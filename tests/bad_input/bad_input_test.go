@@ -53,7 +53,7 @@ func badInputs(goVersion, truncating string) []badInput {
 		},
 		{
 			name:   "a download that ends early",
-			flags:  []string{"--repo_env=GOPROXY=" + truncating, "--repository_cache="},
+			flags:  []string{"--repo_env=GOPROXY=" + truncating, "--repository_cache=", "--repo_env=REPO_CONTENTS_CACHE="},
 			target: sdk,
 			says:   []string{sdkLock + ":", "Go " + goVersion + ": the SDK", truncating},
 		},

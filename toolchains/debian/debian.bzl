@@ -4,10 +4,12 @@ Packages are unpacked, never installed: no maintainer script runs. What is unpac
 sha256 names; where it comes from does not matter.
 """
 
+load("@gazelle//internal:contents_cache.bzl", "contents_cache")
 load(":mirrors.bzl", "apt_mirrors", "mirror_urls", "parse_mirrors")
 
 visibility(["//rules/..."])
 
+_SELF = Label("//toolchains/debian:debian.bzl")
 _LOCK = "//toolchains/debian:{}.lock.json"
 
 _RELOCK = "If the archive has replaced it by a newer one, run `go run ./tools/update debian`, or add an archive that keeps old packages to DEBIAN_MIRROR. If its checksum is another, the line or what the archive serves is wrong: restore the file from git, or set DEBIAN_MIRROR to another archive."
@@ -79,6 +81,9 @@ def _extract_member(rctx, folder, stem, output):
     rctx.extract(members[0], output = output)
 
 def _debian_packages_impl(rctx):
+    cached = contents_cache(rctx, [_SELF, rctx.attr.build_file] + rctx.attr.locks + rctx.attr.scripts.keys())
+    if cached.taken:
+        return
     for lock in rctx.attr.locks:
         content = _read_lock(rctx, lock)
         downloads = []
@@ -104,6 +109,7 @@ def _debian_packages_impl(rctx):
         for path in paths.split(" "):
             rctx.file(path, rctx.read(script), executable = True)
     rctx.file("BUILD.bazel", rctx.read(rctx.attr.build_file))
+    cached.keep()
 
 _debian_packages = repository_rule(
     implementation = _debian_packages_impl,
@@ -119,6 +125,9 @@ _debian_packages = repository_rule(
 
 def _debian_source_impl(rctx):
     lock = rctx.attr.lock
+    cached = contents_cache(rctx, [_SELF, rctx.attr.build_file, lock] + rctx.attr.patches)
+    if cached.taken:
+        return
     sources = [s for s in _read_lock(rctx, lock)["sources"] if s["name"] == rctx.attr.source]
     if len(sources) != 1:
         fail("{}: {} is not locked; add it to its set in //toolchains/debian:sets.yaml and run `bazel run //tools/update -- debian`.".format(lock, rctx.attr.source))
@@ -152,6 +161,7 @@ def _debian_source_impl(rctx):
     # Upstream's own BUILD files would hide what is below them.
     rctx.delete("BUILD")
     rctx.file("BUILD.bazel", rctx.read(rctx.attr.build_file))
+    cached.keep()
 
 def _series(rctx):
     series = rctx.path("debian/patches/series")

@@ -5,10 +5,12 @@ renames go.mod files to _go.mod; both are restored here. The BoringCrypto object
 their pins before anything can be compiled with them.
 """
 
+load("@gazelle//internal:contents_cache.bzl", "contents_cache")
 load(":sdks.lock.bzl", "GO_SDKS")
 
 visibility(["//rules/...", "//tests/starlark/..."])
 
+_SELF = Label("//toolchains/go:sdk.bzl")
 _LOCK = Label("//toolchains/go:sdks.lock.bzl")
 _URL = "{proxy}/golang.org/toolchain/@v/v0.0.1-go{version}.linux-amd64.zip"
 _PREFIX = "golang.org/toolchain@v0.0.1-go{version}.linux-amd64"
@@ -65,7 +67,7 @@ def _pin(rctx, sha256):
     lines = (before + entry + after.partition(sha256)[0]).count("\n")
     return "{}/{}:{}".format(_LOCK.package, _LOCK.name, lines + 1)
 
-def _boring_sdk_impl(rctx):
+def _unpack(rctx):
     version = rctx.attr.version
     zip = rctx.download(
         allow_fail = True,
@@ -77,12 +79,6 @@ def _boring_sdk_impl(rctx):
         fail("{}: Go {}: the SDK with the sha256 of this line, {}, could not be had from GOPROXY; the warnings above say why. If its checksum is another, the line or what GOPROXY serves is wrong: restore the file from git, or set GOPROXY to another proxy.".format(_pin(rctx, rctx.attr.sha256), version, rctx.attr.sha256))
     rctx.extract("sdk.zip", stripPrefix = _PREFIX.format(version = version))
     rctx.delete("sdk.zip")
-    for arch, want in rctx.attr.boringcrypto.items():
-        syso = rctx.path(_SYSO.format(arch = arch))
-        got = rctx.download("file://{}".format(syso), output = "syso-check").sha256
-        if got != want:
-            fail("{}: Go {}: the BoringCrypto object for {} has sha256 {}, and not that of this line, {}. Nothing is compiled with what is not the module that was validated: restore the file from git.".format(_pin(rctx, want), version, arch, got, want))
-    rctx.delete("syso-check")
 
     # Not -execdir: find refuses it where PATH has a relative entry.
     restored = rctx.execute(["sh", "-c", "chmod +x bin/* pkg/tool/*/* && find . -name _go.mod -exec sh -c 'for file; do mv \"$file\" \"${file%_go.mod}go.mod\" || exit; done' sh {} +"])
@@ -90,6 +86,20 @@ def _boring_sdk_impl(rctx):
         fail("Go {}: restoring executable bits and go.mod files failed: {}".format(version, restored.stderr))
     rctx.file("ROOT")
     rctx.file("BUILD.bazel", _BUILD)
+
+def _boring_sdk_impl(rctx):
+    version = rctx.attr.version
+    cached = contents_cache(rctx, [_SELF])
+    if not cached.taken:
+        _unpack(rctx)
+    for arch, want in rctx.attr.boringcrypto.items():
+        syso = rctx.path(_SYSO.format(arch = arch))
+        got = rctx.download("file://{}".format(syso), output = "syso-check").sha256
+        if got != want:
+            fail("{}: Go {}: the BoringCrypto object for {} has sha256 {}, and not that of this line, {}. Nothing is compiled with what is not the module that was validated: restore the file from git.".format(_pin(rctx, want), version, arch, got, want))
+    rctx.delete("syso-check")
+    if not cached.taken:
+        cached.keep()
 
 _boring_sdk = repository_rule(
     implementation = _boring_sdk_impl,

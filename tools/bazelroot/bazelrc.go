@@ -23,6 +23,10 @@ var debianModules = map[string]string{
 	"rules_shell":   "/usr/share/bazel/rules/shell",
 }
 
+// repoContents is the folder of the cache where repository rules keep what they made, by
+// third_party/bazel/patches/0006.
+const repoContents = "repo-contents"
+
 // sandboxRoom is what the folder of sandboxes has to have free, in bytes: they are links,
 // and what an action or a test has written until it ends.
 const sandboxRoom = 8 << 30
@@ -59,9 +63,10 @@ func bazelrc(cacheDir, rootName, sandboxes string, overrides ...map[string]strin
 		"startup --output_user_root=" + filepath.Join(cacheDir, "bazel"),
 		"# A server of another root must not answer: Bazel stops one with other options.",
 		"startup --host_jvm_args=-Dkubefips.root=" + rootName,
-		"# Gazelle's own tools are compiled once, and a Go module is fetched once, and not in each clone.",
+		"# Gazelle's own tools are compiled once, a Go module is fetched once, and the repository made of it is made once, and not in each clone.",
 		"common --repo_env=GOCACHE=" + filepath.Join(cacheDir, "go-build"),
 		"common --repo_env=GOMODCACHE=" + filepath.Join(cacheDir, "go-mod"),
+		"common --repo_env=REPO_CONTENTS_CACHE=" + filepath.Join(cacheDir, repoContents),
 	}
 	if sandboxes != "" {
 		lines = append(lines, "# Links of sandboxes are made faster in memory.", "build --sandbox_base="+sandboxes)

@@ -94,6 +94,9 @@ func run(workspace string, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if err := s.cache.Prune(repoContents); err != nil {
+		return 0, fmt.Errorf("removing repositories that nobody has used for long: %w", err)
+	}
 	spec, err := s.spec(rootDir, modulesDir, args)
 	if err != nil {
 		return 0, err

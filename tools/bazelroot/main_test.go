@@ -22,6 +22,7 @@ func TestBazelrcNamesEveryModuleOnce(t *testing.T) {
 		"startup --host_jvm_args=-Dkubefips.root=root-1\n",
 		"common --repo_env=GOCACHE=/cache/go-build\n",
 		"common --repo_env=GOMODCACHE=/cache/go-mod\n",
+		"common --repo_env=REPO_CONTENTS_CACHE=/cache/repo-contents\n",
 		"build --sandbox_base=/memory\n",
 		"common --override_module=a=/debian/a\n",
 		"common --override_module=b=/ours/b\n",

@@ -148,6 +148,40 @@ func (c *Cache) sweep(name string) error {
 	return nil
 }
 
+// Prune removes what other programs keep in the directory name of the cache, one
+// entry each, and have not touched for as long as keep. It looks once a day.
+func (c *Cache) Prune(name string) error {
+	dir := filepath.Join(c.Dir, name)
+	looked := filepath.Join(dir, ".looked")
+	if info, err := os.Stat(looked); err == nil && time.Since(info.ModTime()) < 24*time.Hour {
+		return nil
+	}
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(looked, nil, 0o644); err != nil {
+		return err
+	}
+	now := time.Now()
+	if err := os.Chtimes(looked, now, now); err != nil {
+		return err
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || now.Sub(info.ModTime()) < keep {
+			continue // if it is not there, another call has removed it
+		}
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // remove takes the marker first: a removal that is interrupted must not leave
 // a directory that looks complete.
 func remove(dir string) error {

@@ -166,3 +166,53 @@ func TestUnusedDirectoryIsRemovedInTheEnd(t *testing.T) {
 		}
 	}
 }
+
+func TestPruneRemovesWhatIsUnused(t *testing.T) {
+	c := &cache.Cache{Dir: t.TempDir()}
+	if err := c.Prune("kept"); err != nil {
+		t.Errorf("no directory yet: %v", err)
+	}
+	dir := filepath.Join(c.Dir, "kept")
+	long := time.Now().Add(-31 * 24 * time.Hour)
+	entry := func(name string) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	age := func(path string) {
+		t.Helper()
+		if err := os.Chtimes(path, long, long); err != nil {
+			t.Fatal(err)
+		}
+	}
+	there := func(path string) bool {
+		_, err := os.Stat(path)
+		return err == nil
+	}
+	prune := func() {
+		t.Helper()
+		if err := c.Prune("kept"); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	used, unused := entry("used"), entry("unused")
+	age(unused)
+	prune()
+	if !there(used) || there(unused) {
+		t.Errorf("used: %t, unused: %t", there(used), there(unused))
+	}
+	age(used)
+	prune()
+	if !there(used) {
+		t.Error("it looked again on the same day")
+	}
+	age(filepath.Join(dir, ".looked"))
+	prune()
+	if there(used) {
+		t.Error("it did not look on another day")
+	}
+}

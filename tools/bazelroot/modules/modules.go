@@ -38,6 +38,8 @@ var layout = []struct {
 	{path: "github.com/bazelbuild/bazel-gazelle", dir: "gazelle", patches: []string{
 		"patches/0001-gazelle-protobuf-of-each-graph.patch",
 		"patches/0003-gazelle-tools-compiled-once.patch",
+		"patches/0005-gazelle-sums-of-tools.patch",
+		"patches/0006-gazelle-repository-contents-cache.patch",
 	}},
 	{path: "github.com/bazel-contrib/bazel-gazelle/v2", dir: "gazelle/v2"},
 }
@@ -189,9 +191,11 @@ func patch(dir, name string) error {
 	}
 	for _, change := range files {
 		target := filepath.Join(dir, change.NewName)
-		old, err := os.ReadFile(target)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+		var old []byte
+		if !change.IsNew {
+			if old, err = os.ReadFile(target); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
 		}
 		var patched bytes.Buffer
 		if err := gitdiff.Apply(&patched, bytes.NewReader(old), change); err != nil {
