@@ -4,6 +4,7 @@ package clone
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -82,6 +83,7 @@ func New(t *testing.T, path ...string) *Clone {
 	c.env = append(c.env, "HOME="+home, "USER="+User, "LOGNAME="+User, "TZ=Pacific/Auckland", "LANG=tr_TR.UTF-8", "LC_ALL=tr_TR.UTF-8")
 	t.Cleanup(func() {
 		c.Bazel("shutdown")
+		c.removeSandboxes()
 		remove(scratch)
 	})
 	if err := copyTree(sourceTree(t), c.Dir); err != nil {
@@ -237,6 +239,14 @@ func copyTree(from, to string) error {
 		}
 		return os.WriteFile(filepath.Join(to, rel), data, info.Mode().Perm()&0o700)
 	})
+}
+
+// removeSandboxes deletes the sandboxes that Bazel remembers in memory, where tools/bazel puts them, in a folder for each output base.
+func (c *Clone) removeSandboxes() {
+	bases, _ := filepath.Glob(filepath.Join(c.out, "*"))
+	for _, base := range bases {
+		remove(fmt.Sprintf("/dev/shm/bazel-sandbox.%x", sha256.Sum256([]byte(base))))
+	}
 }
 
 // remove deletes a folder in which Bazel has left read-only ones.
