@@ -230,16 +230,10 @@ func (c *Cluster) KillNode(name string) error {
 		return fmt.Errorf("killing node %s: %w", name, err)
 	}
 	cmd.Wait() // it says that the process was killed
-	// The kernel takes the link away a little later than the process.
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		link, err := netlink.LinkByName(name)
-		if errors.As(err, &netlink.LinkNotFoundError{}) {
-			return removeCgroup(cgroupOf(c.dir) + "/" + name) // no reboot leaves any
-		}
-		if err == nil && time.Now().After(end) {
-			return fmt.Errorf("killing node %s: link %s is still there", name, link.Attrs().Name)
-		}
+	if err := unplug(name); err != nil {
+		return fmt.Errorf("killing node %s: %w", name, err)
 	}
+	return removeCgroup(cgroupOf(c.dir) + "/" + name) // no reboot leaves any
 }
 
 // Cut takes a node from the network, or with false gives it back.

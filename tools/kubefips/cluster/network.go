@@ -1,12 +1,14 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // The rack's network. Every rack has the same: nothing outside sees it.
@@ -44,6 +46,21 @@ func plug(name string, pid int) error {
 		return fmt.Errorf("making link %s: %w", name, err)
 	}
 	return setUp(name)
+}
+
+// unplug removes the link of a node that is gone. The kernel does the same when it takes the node's namespace apart, at a time of its own.
+func unplug(name string) error {
+	link, err := netlink.LinkByName(name)
+	if err == nil {
+		err = netlink.LinkDel(link)
+	}
+	if errors.As(err, &netlink.LinkNotFoundError{}) || errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("removing link %s: %w", name, err)
+	}
+	return nil
 }
 
 // setUpUplink waits for the link that plug makes, and addresses it.
