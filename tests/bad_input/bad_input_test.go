@@ -67,7 +67,7 @@ func badInputs(goVersion, truncating string) []badInput {
 			name:   "the hash of a Go module",
 			edits:  []edit{{goSum, `(?m)^github\.com/google/go-containerregistry v[^/\s]+ (\S+)$`, noModule}},
 			target: "@crane//cmd/crane",
-			says:   []string{"crane_deps", "checksum mismatch", noModule},
+			says:   []string{"components/crane/go.mod", "checksum mismatch", noModule},
 		},
 		{
 			name: "a version that no proxy has",
@@ -76,7 +76,7 @@ func badInputs(goVersion, truncating string) []badInput {
 				{goSum, `(?m)^github\.com/google/go-containerregistry (v[^/\s]+) `, noVersion},
 			},
 			target: "@crane//cmd/crane",
-			says:   []string{"crane_deps", "github.com/google/go-containerregistry@" + noVersion},
+			says:   []string{"components/crane/go.mod", "github.com/google/go-containerregistry@" + noVersion},
 		},
 		{
 			name:   "a patch of what upstream has changed",

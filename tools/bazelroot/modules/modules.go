@@ -40,6 +40,7 @@ var layout = []struct {
 		"patches/0003-gazelle-tools-compiled-once.patch",
 		"patches/0005-gazelle-sums-of-tools.patch",
 		"patches/0006-gazelle-repository-contents-cache.patch",
+		"patches/0007-gazelle-go-mod-in-messages.patch",
 	}},
 	{path: "github.com/bazel-contrib/bazel-gazelle/v2", dir: "gazelle/v2"},
 }
