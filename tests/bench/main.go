@@ -3,6 +3,7 @@
 //
 //	go run ./tests/bench etcd
 //	go run ./tests/bench set
+//	go run ./tests/bench clone
 //	go run ./tests/bench fipscheck PATH...
 //
 // Cold means all but the set-up and the sources: no build cache on either side. Bazel's figures include the proof of each
@@ -16,7 +17,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -44,7 +44,7 @@ func main() {
 			return run(cmd.Context(), runs, components)
 		},
 	}
-	cmd.AddCommand(fipscheckCommand(), setCommand())
+	cmd.AddCommand(cloneCommand(), fipscheckCommand(), setCommand())
 	cmd.Flags().IntVar(&runs, "runs", 3, "times that each figure is taken; the median is printed")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -321,61 +321,20 @@ func (b *bench) image(component string, build func(...string) func() error) erro
 
 // remote times a fresh clone elsewhere, with an output base of its own, that has all in a remote cache on loopback.
 func (b *bench) remote(ctx context.Context, t *target) error {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, stop, err := b.serveCache(ctx, filepath.Join(b.scratch, "remote"))
 	if err != nil {
 		return err
 	}
-	address := listener.Addr().String()
-	listener.Close()
-	dir := filepath.Join(b.scratch, "remote")
-	if err := b.bazel(ctx, "build", "//components/bazel-remote"); err != nil {
-		return err
-	}
-	root, err := b.output(ctx, "info", "execution_root")
-	if err != nil {
-		return err
-	}
-	built, err := b.output(ctx, "cquery", "--output=files", "//components/bazel-remote")
-	if err != nil {
-		return err
-	}
-	// A copy: cleaning would delete the running program.
-	program := filepath.Join(b.scratch, "bazel-remote")
-	content, err := os.ReadFile(filepath.Join(root, built))
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(program, content, 0o755); err != nil {
-		return err
-	}
-	server := exec.CommandContext(ctx, program, "--dir="+dir, "--max_size=5", "--http_address="+address, "--grpc_address=none", "--access_log_level=none")
-	if err := server.Start(); err != nil {
-		return err
-	}
-	defer func() {
-		server.Process.Kill()
-		server.Wait()
-		os.RemoveAll(dir)
-		os.Remove(program)
-	}()
+	defer stop()
 	flags := append([]string{"--disk_cache=", "--remote_cache=http://" + address}, t.labels...)
 	if err := errors.Join(b.bazel(ctx, "clean"), b.bazel(ctx, "build", flags...)); err != nil {
 		return err
 	}
-	elsewhere := &bench{scratch: filepath.Join(b.scratch, "elsewhere")}
-	elsewhere.workspace = filepath.Join(elsewhere.scratch, "clone")
+	elsewhere, err := b.clone(ctx)
+	if err != nil {
+		return err
+	}
 	defer elsewhere.remove()
-	if err := os.MkdirAll(elsewhere.scratch, 0o755); err != nil {
-		return err
-	}
-	copied := exec.CommandContext(ctx, "sh", "-c", `git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$0"`, elsewhere.workspace)
-	copied.Dir = b.workspace
-	if err := os.Mkdir(elsewhere.workspace, 0o755); err != nil {
-		return err
-	}
-	if out, err := copied.CombinedOutput(); err != nil {
-		return fmt.Errorf("copying the source tree: %w\n%s", err, out)
-	}
 	return measure(&b.row("fresh clone, new output base, all in a remote cache (fetching included)").bazel, func() error {
 		return elsewhere.bazel(ctx, "build", flags...)
 	})
@@ -383,12 +342,19 @@ func (b *bench) remote(ctx context.Context, t *target) error {
 
 // bazel runs Bazel with an output base of its own.
 func (b *bench) bazel(ctx context.Context, command string, args ...string) error {
+	_, err := b.run(ctx, command, args...)
+	return err
+}
+
+// run is bazel, and returns all that it printed.
+func (b *bench) run(ctx context.Context, command string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, filepath.Join(b.workspace, "tools", "bazel"), append([]string{"--output_user_root=" + filepath.Join(b.scratch, "bazel"), command, "--noshow_progress"}, args...)...)
 	cmd.Dir = b.workspace
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("bazel %s: %w\n%s", command, err, out)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("bazel %s: %w\n%s", command, err, out)
 	}
-	return nil
+	return string(out), nil
 }
 
 // output returns what a Bazel command prints.
@@ -642,8 +608,9 @@ func (b *bench) changeLine(p *plain, pkg *source) (undo func() error, err error)
 	}
 	// Kept by the linker: a line that changes no program would be done with after one compilation.
 	changed := fmt.Appendf(content, "\nvar benchmark = %q\n\nfunc init() {\n\tif benchmark == \"\" {\n\t\tpanic(benchmark)\n\t}\n}\n", time.Now())
+	// Bazel's is a new file: the old one is shared with other output bases.
 	write := func(content []byte) error {
-		return errors.Join(os.WriteFile(file, content, 0o644), os.WriteFile(repositories[0], content, 0o644))
+		return errors.Join(os.WriteFile(file, content, 0o644), os.Remove(repositories[0]), os.WriteFile(repositories[0], content, 0o644))
 	}
 	return func() error { return write(content) }, write(changed)
 }
