@@ -40,7 +40,7 @@ var processes = regexp.MustCompile(`(?m)^INFO: \d+ process.*`)
 
 // freshClone prints how long builds of the targets take in fresh clones, and what Bazel says of its actions.
 func (b *bench) freshClone(ctx context.Context, targets []string) error {
-	if err := b.bazel(ctx, "build", targets...); err != nil {
+	if err := b.bazel(ctx, "build", append([]string{"--remote_download_outputs=minimal"}, targets...)...); err != nil {
 		return err
 	}
 	disk, err := diskCache()
