@@ -143,7 +143,7 @@ func (b *bench) serveCache(ctx context.Context, dir string) (address string, sto
 			answer.Body.Close()
 			return address, stop, nil
 		}
-		if time.Now().After(deadline) {
+		if ctx.Err() != nil || time.Now().After(deadline) {
 			stop()
 			return "", nil, fmt.Errorf("bazel-remote does not answer: %w", err)
 		}
