@@ -18,6 +18,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"kubefips.internal/tests/internal/clone"
 	"kubefips.internal/tests/internal/proc"
 	serving "kubefips.internal/tests/internal/registry"
 	"kubefips.internal/tools/fipscheck/boring"
@@ -64,12 +65,10 @@ func newWorkspace(t *testing.T) *workspace {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tree, err := filepath.EvalSymlinks(proc.Runfile(t, "_main/MODULE.bazel"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	tree := filepath.Join(scratch, "tree")
+	clone.Unpack(t, tree)
 	w := &workspace{
-		bin: filepath.Join(filepath.Dir(tree), "tools", "bazel"), dir: filepath.Join(scratch, "module"), out: filepath.Join(scratch, "out"),
+		bin: filepath.Join(tree, "tools", "bazel"), dir: filepath.Join(scratch, "module"), out: filepath.Join(scratch, "out"),
 		registry: serving.Start(t, serving.Options{}),
 		digests:  map[string]v1.Hash{},
 	}

@@ -3,11 +3,13 @@
 package clone
 
 import (
+	"archive/tar"
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -58,8 +60,8 @@ type Clone struct {
 	env []string
 }
 
-// New copies the source tree that the test belongs to; MODULE.bazel must be among the test's data. The copy and what is
-// built in it go when the test ends.
+// New makes a copy of the source tree that the test belongs to, or as much of it as the test's data has. The copy and what
+// is built in it go when the test ends.
 func New(t *testing.T, path ...string) *Clone {
 	t.Helper()
 	scratch, err := os.MkdirTemp("", "clone-")
@@ -86,9 +88,7 @@ func New(t *testing.T, path ...string) *Clone {
 		c.removeSandboxes()
 		remove(scratch)
 	})
-	if err := copyTree(sourceTree(t), c.Dir); err != nil {
-		t.Fatalf("copying the source tree: %v", err)
-	}
+	Unpack(t, c.Dir)
 	return c
 }
 
@@ -197,48 +197,70 @@ func repositoryCache() string {
 	return filepath.Join(home, ".cache", "kubefips", "repositories")
 }
 
-// sourceTree is where the runfile of MODULE.bazel points to.
-func sourceTree(t *testing.T) string {
+// Unpack writes the source tree into a folder: as much of it as the test's data has (source_tree.bzl).
+func Unpack(t *testing.T, dir string) {
 	t.Helper()
-	link, err := runfiles.Rlocation("_main/MODULE.bazel")
+	root, err := runfiles.Rlocation("source_tree/root.tar")
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := filepath.EvalSymlinks(link)
+	err = filepath.WalkDir(filepath.Dir(root), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".tar" {
+			return err
+		}
+		return unpack(path, dir)
+	})
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("unpacking the source tree: %v", err)
 	}
-	return filepath.Dir(file)
 }
 
-// copyTree copies the files of a source tree, without git's, Bazel's and its user's own.
-func copyTree(from, to string) error {
-	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		switch {
-		case d.IsDir() && d.Name() == ".git":
-			return fs.SkipDir
-		case d.IsDir():
-			return os.MkdirAll(filepath.Join(to, rel), 0o700)
-		case !d.Type().IsRegular() || rel == "user.bazelrc" || rel == ".git": // bazel-bin and its like; a worktree's link
+func unpack(archive, dir string) error {
+	file, err := os.Open(archive)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	for reader := tar.NewReader(file); ; {
+		header, err := reader.Next()
+		if err == io.EOF {
 			return nil
 		}
-		info, err := d.Info()
 		if err != nil {
+			return fmt.Errorf("%s: %w", archive, err)
+		}
+		path := filepath.Join(dir, header.Name)
+		if header.Typeflag == tar.TypeDir {
+			if err := os.MkdirAll(path, 0o700); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return err
 		}
-		data, err := os.ReadFile(path)
+		if strings.HasSuffix(path, ".MODULE.bazel") {
+			// MODULE.bazel includes it, which Bazel allows in a package only; of one that is not in the test's data, nothing else is here.
+			if err := touch(filepath.Join(filepath.Dir(path), "BUILD.bazel")); err != nil {
+				return err
+			}
+		}
+		content, err := io.ReadAll(reader)
 		if err != nil {
+			return fmt.Errorf("%s: %w", archive, err)
+		}
+		if err := os.WriteFile(path, content, header.FileInfo().Mode().Perm()&0o700); err != nil {
 			return err
 		}
-		return os.WriteFile(filepath.Join(to, rel), data, info.Mode().Perm()&0o700)
-	})
+	}
+}
+
+func touch(path string) error {
+	file, err := os.OpenFile(path, os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return file.Close()
 }
 
 // removeSandboxes deletes the sandboxes that Bazel remembers in memory, where tools/bazel puts them, in a folder for each output base.
