@@ -215,34 +215,45 @@ func (b *bench) component(ctx context.Context, component string) error {
 }
 
 // measureSizes adds up what both sides built.
-func (b *bench) measureSizes(ctx context.Context, p *plain, t *target) error {
+func (b *bench) measureSizes(ctx context.Context, p *plain, t *target) (err error) {
 	b.sizes = [2]int64{}
-	plain, err := filepath.Glob(filepath.Join(p.out, "*"))
-	if err != nil {
+	if b.sizes[0], err = p.size(t); err != nil || b.sizes[0] == 0 {
 		return err
 	}
-	if len(plain) != len(t.labels) {
-		return nil // one main package, two programs: no comparison
+	b.sizes[1], err = b.size(ctx, t)
+	return err
+}
+
+// size adds up the programs, in bytes. It is 0 where there are fewer than Bazel's, which makes two of one main package.
+func (p *plain) size(t *target) (sum int64, err error) {
+	files, err := filepath.Glob(filepath.Join(p.out, "*"))
+	if err != nil || len(files) != len(t.labels) {
+		return 0, err
 	}
+	for _, file := range files {
+		if err := addSize(&sum, file); err != nil {
+			return 0, err
+		}
+	}
+	return sum, nil
+}
+
+// size adds up the programs that Bazel has built, in bytes.
+func (b *bench) size(ctx context.Context, t *target) (sum int64, err error) {
 	root, err := b.output(ctx, "info", "execution_root")
 	if err != nil {
-		return err
+		return 0, err
 	}
 	listed, err := b.output(ctx, "cquery", "--output=files", "set("+strings.Join(t.labels, " ")+")")
 	if err != nil {
-		return err
-	}
-	for _, file := range plain {
-		if err := addSize(&b.sizes[0], file); err != nil {
-			return err
-		}
+		return 0, err
 	}
 	for file := range strings.Lines(listed) {
-		if err := addSize(&b.sizes[1], filepath.Join(root, strings.TrimSpace(file))); err != nil {
-			return err
+		if err := addSize(&sum, filepath.Join(root, strings.TrimSpace(file))); err != nil {
+			return 0, err
 		}
 	}
-	return nil
+	return sum, nil
 }
 
 func addSize(sum *int64, file string) error {

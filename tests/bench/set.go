@@ -24,20 +24,19 @@ var notPlain = map[string]string{
 
 func setCommand() *cobra.Command {
 	var plot string
-	var alone bool
 	cmd := &cobra.Command{
 		Use:   "set [COMPONENT...]",
 		Short: "Time the cold build of components, each by plain go build, and all as one build by Bazel",
 		Long: "Time the cold build of components, each by plain go build, and all as one build by Bazel.\n\n" +
-			"Without a component: all of them. What plain go build cannot make is built, and timed, by Bazel alone.",
-		Example: "  go run ./tests/bench set --alone --plot=docs/benchmarks.svg",
+			"Without a component: all that plain go build can make.",
+		Example: "  go run ./tests/bench set --plot=docs/benchmarks.svg",
 		RunE: func(cmd *cobra.Command, components []string) error {
 			b, err := newBench(cmd.Context())
 			if err != nil {
 				return err
 			}
 			defer b.remove()
-			result, err := b.set(cmd.Context(), components, alone)
+			result, err := b.set(cmd.Context(), components)
 			result.write(cmd.OutOrStdout()) // what was taken stays true
 			if err != nil || plot == "" {
 				return err
@@ -50,7 +49,6 @@ func setCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&plot, "plot", "", "also write a plot to this file, as SVG")
-	cmd.Flags().BoolVar(&alone, "alone", false, "also build each component by itself by Bazel")
 	return cmd
 }
 
@@ -58,18 +56,17 @@ func setCommand() *cobra.Command {
 type setResult struct {
 	fetch      time.Duration // of sources and BUILD files, with the analysis, by Bazel
 	components []setRow
-	comparable time.Duration // of what both sides build, as one build by Bazel
-	all        time.Duration // of everything, as one build by Bazel; 0 when that is the same
+	bazel      time.Duration // of all, as one build; 0 when not taken
 }
 
 type setRow struct {
-	component    string
-	plain, alone time.Duration // 0: not taken
-	sizes        [2]int64      // of the programs, in bytes: go build's, Bazel's
+	component string
+	plain     time.Duration
+	sizes     [2]int64 // of the programs, in bytes: go build's, Bazel's; 0 when not taken
 }
 
 // set times every component once. Its result is never nil.
-func (b *bench) set(ctx context.Context, components []string, alone bool) (*setResult, error) {
+func (b *bench) set(ctx context.Context, components []string) (*setResult, error) {
 	result := &setResult{}
 	if len(components) == 0 {
 		dirs, err := filepath.Glob(filepath.Join(b.workspace, "components", "*", "go.mod"))
@@ -77,83 +74,71 @@ func (b *bench) set(ctx context.Context, components []string, alone bool) (*setR
 			return result, err
 		}
 		for _, d := range dirs {
-			components = append(components, filepath.Base(filepath.Dir(d)))
+			if c := filepath.Base(filepath.Dir(d)); notPlain[c] == "" {
+				components = append(components, c)
+			}
 		}
-	}
-	var all []string
-	for _, c := range components {
-		all = append(all, "//components/"+c+":all")
 	}
 	progress := func(format string, args ...any) {
 		fmt.Fprintf(os.Stderr, "%s  %s\n", time.Now().Format(time.TimeOnly), fmt.Sprintf(format, args...))
 	}
-	progress("fetching and analysing")
-	var fetch []time.Duration
-	if err := measure(&fetch, func() error { return b.bazel(ctx, "build", append([]string{"--nobuild"}, all...)...) }); err != nil {
-		return result, err
-	}
-	result.fetch = fetch[0]
-
-	cold := func(labels []string) (time.Duration, error) {
-		if err := b.bazel(ctx, "clean"); err != nil {
-			return 0, err
-		}
-		var took []time.Duration
-		err := measure(&took, func() error { return b.bazel(ctx, "build", append([]string{"--disk_cache="}, labels...)...) })
-		return took[0], err
-	}
-	var comparable, rest []string
+	var labels []string
+	targets := map[string]*target{}
 	for _, c := range components {
-		row := setRow{component: c}
+		if notPlain[c] != "" {
+			return result, fmt.Errorf("%s %s: plain go build cannot make it", c, notPlain[c])
+		}
 		t, err := b.targetOf(ctx, c)
 		if err != nil {
 			return result, err
 		}
-		if notPlain[c] == "" {
-			comparable = append(comparable, t.labels...)
-			progress("%s, by go build", c)
-			p, err := b.newPlain(ctx, c, t)
-			if err != nil {
-				return result, fmt.Errorf("%s: %w", c, err)
-			}
-			var took []time.Duration
-			if err := measure(&took, p.build); err != nil {
-				return result, fmt.Errorf("%s: %w", c, err)
-			}
-			row.plain = took[0]
-			if alone {
-				progress("%s, by Bazel", c)
-				if row.alone, err = cold(t.labels); err != nil {
-					return result, err
-				}
-				if err := b.measureSizes(ctx, p, t); err != nil {
-					return result, err
-				}
-				row.sizes = b.sizes
-			}
-		} else {
-			rest = append(rest, t.labels...)
-			if alone {
-				progress("%s, by Bazel", c)
-				if row.alone, err = cold(t.labels); err != nil {
-					return result, err
-				}
-			}
+		targets[c] = t
+		labels = append(labels, t.labels...)
+	}
+	progress("fetching and analysing")
+	var fetch []time.Duration
+	if err := measure(&fetch, func() error { return b.bazel(ctx, "build", append([]string{"--nobuild"}, labels...)...) }); err != nil {
+		return result, err
+	}
+	result.fetch = fetch[0]
+
+	for _, c := range components {
+		progress("%s, by go build", c)
+		p, err := b.newPlain(ctx, c, targets[c])
+		if err != nil {
+			return result, fmt.Errorf("%s: %w", c, err)
+		}
+		var took []time.Duration
+		if err := measure(&took, p.build); err != nil {
+			return result, fmt.Errorf("%s: %w", c, err)
+		}
+		row := setRow{component: c, plain: took[0]}
+		if row.sizes[0], err = p.size(targets[c]); err != nil {
+			return result, err
 		}
 		result.components = append(result.components, row)
 	}
-	var err error
-	if len(comparable) > 0 {
-		progress("what both sides build, as one build")
-		if result.comparable, err = cold(comparable); err != nil {
+
+	progress("all, by Bazel")
+	if err := b.bazel(ctx, "clean"); err != nil {
+		return result, err
+	}
+	var took []time.Duration
+	if err := measure(&took, func() error { return b.bazel(ctx, "build", append([]string{"--disk_cache="}, labels...)...) }); err != nil {
+		return result, err
+	}
+	result.bazel = took[0]
+	for i := range result.components {
+		row := &result.components[i]
+		if row.sizes[0] == 0 {
+			continue
+		}
+		var err error
+		if row.sizes[1], err = b.size(ctx, targets[row.component]); err != nil {
 			return result, err
 		}
 	}
-	if len(rest) > 0 {
-		progress("everything, as one build")
-		result.all, err = cold(append(comparable, rest...))
-	}
-	return result, err
+	return result, nil
 }
 
 // plain is the sum of what go build took.
@@ -169,28 +154,25 @@ func (r *setResult) plain() time.Duration {
 func (r *setResult) write(w io.Writer) error {
 	var s strings.Builder
 	fmt.Fprintf(&s, "Cold builds, in seconds; %s; %d cores; sources, BUILD files and analysis before: %.0f s\n\n", time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), r.fetch.Seconds())
-	s.WriteString("| | go build | Bazel | ratio | size |\n|---|--:|--:|--:|--:|\n")
-	line := func(name, reason string, plain, bazel time.Duration, sizes [2]int64) {
-		cells := []string{reason, "", "", ""}
-		if plain > 0 {
-			cells[0] = fmt.Sprintf("%.1f", plain.Seconds())
+	s.WriteString("| | go build | Bazel | ratio | size of the programs, MB | beside go build's |\n|---|--:|--:|--:|--:|--:|\n")
+	var sizes [2]int64
+	line := func(name string, plain time.Duration, bazel, ratio string, sizes [2]int64) {
+		size, beside := "", ""
+		if sizes[0] > 0 && sizes[1] > 0 {
+			size, beside = fmt.Sprintf("%.1f", float64(sizes[1])/1e6), fmt.Sprintf("%.3f", float64(sizes[1])/float64(sizes[0]))
 		}
-		if bazel > 0 {
-			cells[1] = fmt.Sprintf("%.1f", bazel.Seconds())
-		}
-		if plain > 0 && bazel > 0 {
-			cells[2] = fmt.Sprintf("%.2f", bazel.Seconds()/plain.Seconds())
-		}
-		if sizes[0] > 0 {
-			cells[3] = fmt.Sprintf("%.3f", float64(sizes[1])/float64(sizes[0]))
-		}
-		fmt.Fprintf(&s, "| %s | %s |\n", name, strings.Join(cells, " | "))
+		fmt.Fprintf(&s, "| %s | %.1f | %s | %s | %s | %s |\n", name, plain.Seconds(), bazel, ratio, size, beside)
 	}
 	for _, c := range r.components {
-		line(c.component, notPlain[c.component], c.plain, c.alone, c.sizes)
+		line(c.component, c.plain, "", "", c.sizes)
+		sizes[0] += c.sizes[0]
+		sizes[1] += c.sizes[1]
 	}
-	line("what both build: go build's sum, Bazel's one build", "", r.plain(), r.comparable, [2]int64{})
-	line("everything, as one build", "", 0, r.all, [2]int64{})
+	bazel, ratio := "", ""
+	if r.bazel > 0 {
+		bazel, ratio = fmt.Sprintf("%.1f", r.bazel.Seconds()), fmt.Sprintf("%.2f", r.bazel.Seconds()/r.plain().Seconds())
+	}
+	line("all: go build's sum, Bazel's one build", r.plain(), bazel, ratio, sizes)
 	_, err := io.WriteString(w, s.String())
 	return err
 }
@@ -198,10 +180,10 @@ func (r *setResult) write(w io.Writer) error {
 // plot draws the sum of go build's times beside Bazel's one build, as bars of the components' parts.
 func (r *setResult) plot(w io.Writer) error {
 	const width, left, right, bar = 900.0, 130.0, 70.0, 26.0
-	longest := max(r.plain(), r.comparable, r.all)
+	longest := max(r.plain(), r.bazel)
 	scale := func(d time.Duration) float64 { return (width - left - right) * d.Seconds() / longest.Seconds() }
 	var s strings.Builder
-	fmt.Fprintf(&s, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f 190\" font-family=\"sans-serif\" font-size=\"13\">\n<rect width=\"%[1].0f\" height=\"190\" fill=\"white\"/>\n", width)
+	fmt.Fprintf(&s, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f 146\" font-family=\"sans-serif\" font-size=\"13\">\n<rect width=\"%[1].0f\" height=\"146\" fill=\"white\"/>\n", width)
 	fmt.Fprintf(&s, "<text x=\"%.0f\" y=\"24\">cold builds, minutes; go build one component after the other, Bazel all in one build</text>\n", left)
 	row := func(i int, name string, total time.Duration, parts []setRow) {
 		y := 44 + float64(i)*44
@@ -220,17 +202,8 @@ func (r *setResult) plot(w io.Writer) error {
 		}
 		fmt.Fprintf(&s, "<text x=\"%.1f\" y=\"%.1f\">%.1f</text>\n", left+scale(total)+6, y+18, total.Minutes())
 	}
-	var compared []setRow
-	for _, c := range r.components {
-		if c.plain > 0 {
-			compared = append(compared, c)
-		}
-	}
-	row(0, "go build", r.plain(), compared)
-	row(1, "Bazel", r.comparable, nil)
-	if r.all > 0 {
-		row(2, "Bazel, all", r.all, nil)
-	}
+	row(0, "go build", r.plain(), r.components)
+	row(1, "Bazel", r.bazel, nil)
 	s.WriteString("</svg>\n")
 	_, err := io.WriteString(w, s.String())
 	return err
