@@ -4,6 +4,8 @@
 //	go run ./tests/bench etcd
 //	go run ./tests/bench set
 //	go run ./tests/bench clone
+//	go run ./tests/bench change kubernetes
+//	go run ./tests/bench images
 //	go run ./tests/bench fipscheck PATH...
 //
 // Cold means all but the set-up and the sources: no build cache on either side. Bazel's figures include the proof of each
@@ -44,7 +46,7 @@ func main() {
 			return run(cmd.Context(), runs, components)
 		},
 	}
-	cmd.AddCommand(cloneCommand(), fipscheckCommand(), setCommand())
+	cmd.AddCommand(changeCommand(), cloneCommand(), fipscheckCommand(), imagesCommand(), setCommand())
 	cmd.Flags().IntVar(&runs, "runs", 3, "times that each figure is taken; the median is printed")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -197,7 +199,7 @@ func (b *bench) component(ctx context.Context, component string) error {
 	if err := errors.Join(measure(&null.plain, p.build), measure(&null.bazel, build())); err != nil {
 		return err
 	}
-	if err := b.changes(p, component, build); err != nil {
+	if err := b.changed(p, component, build); err != nil {
 		return err
 	}
 	if err := errors.Join(build()(), clean()); err != nil {
@@ -265,20 +267,26 @@ func addSize(sum *int64, file string) error {
 	return nil
 }
 
-// changes times what follows from one line of source.
-func (b *bench) changes(p *plain, component string, build func(...string) func() error) error {
+// lookAtSources makes Bazel look for changes in fetched sources, which it does not by itself.
+const lookAtSources = "--experimental_check_external_repository_files"
+
+// changes are places where a line of source is changed.
+var changes = []struct {
+	row  string
+	pick func(*plain) (*source, error)
+}{
+	{"one line changed in a main package", (*plain).mainPackage},
+	{"one line changed in the package that most import", (*plain).deepPackage},
+}
+
+// changed times what follows from one line of source.
+func (b *bench) changed(p *plain, component string, build func(...string) func() error) error {
 	if b.hasImage(component) {
 		if err := build(imageDigest(component))(); err != nil {
 			return err
 		}
 	}
-	for _, change := range []struct {
-		row  string
-		pick func(*plain) (*source, error)
-	}{
-		{"one line changed in a main package", (*plain).mainPackage},
-		{"one line changed in the package that most import", (*plain).deepPackage},
-	} {
+	for _, change := range changes {
 		src, err := change.pick(p)
 		if err != nil {
 			return err
@@ -288,14 +296,12 @@ func (b *bench) changes(p *plain, component string, build func(...string) func()
 			return err
 		}
 		line := b.row(change.row)
-		// A fetched source is no place that Bazel looks into again by itself.
-		const look = "--experimental_check_external_repository_files"
-		steps := []error{measure(&line.plain, p.build), measure(&line.bazel, build(look))}
+		steps := []error{measure(&line.plain, p.build), measure(&line.bazel, build(lookAtSources))}
 		if b.hasImage(component) {
 			// The time is that of the image alone: its programs have just been built.
-			steps = append(steps, measure(&b.row(change.row+": the image, then").bazel, build(look, imageDigest(component))))
+			steps = append(steps, measure(&b.row(change.row+": the image, then").bazel, build(lookAtSources, imageDigest(component))))
 		}
-		if err := errors.Join(append(steps, undo(), build(look)())...); err != nil {
+		if err := errors.Join(append(steps, undo(), build(lookAtSources)())...); err != nil {
 			return err
 		}
 	}
