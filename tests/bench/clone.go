@@ -93,7 +93,7 @@ func linkCache(disk, remote string) error {
 			return os.Link(file, filepath.Join(folder, d.Name()+suffix))
 		})
 		if err != nil {
-			return fmt.Errorf("%w; TMPDIR has to be in the file system of the disk cache", err)
+			return err
 		}
 	}
 	return nil

@@ -100,7 +100,12 @@ func newBench(ctx context.Context) (*bench, error) {
 	if _, err := os.Stat(filepath.Join(workspace, "tools", "bazel")); err != nil {
 		return nil, fmt.Errorf("start it in the root of the source tree: %w", err)
 	}
-	scratch, err := os.MkdirTemp("", "bench-")
+	disk, err := diskCache()
+	if err != nil {
+		return nil, err
+	}
+	// Beside the output bases of others: tools/bazel's root shows them in one mount, so that files can be linked from the caches.
+	scratch, err := os.MkdirTemp(filepath.Dir(disk), "bench-")
 	if err != nil {
 		return nil, err
 	}
