@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -48,67 +47,5 @@ func (b *bench) allImages(ctx context.Context, runs int) error {
 		fmt.Printf("%.1f s; %s\n", took[i].Seconds(), processes.FindString(log))
 	}
 	fmt.Printf("all images: median of %d: %.1f s\n", runs, median(took).Seconds())
-	return nil
-}
-
-func changeCommand() *cobra.Command {
-	var runs int
-	cmd := &cobra.Command{
-		Use:     "change COMPONENT",
-		Short:   "Time from one changed line of a component's source to the new digest of its image",
-		Long:    "Time from one changed line of a component's source to the new digest of its image, where all else is there.",
-		Example: "  go run ./tests/bench change kubernetes",
-		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			b, err := newBench(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer b.remove()
-			return b.change(cmd.Context(), args[0], runs)
-		},
-	}
-	cmd.Flags().IntVar(&runs, "runs", 3, "times that each figure is taken; the median is printed")
-	return cmd
-}
-
-func (b *bench) change(ctx context.Context, component string, runs int) error {
-	if !b.hasImage(component) {
-		return fmt.Errorf("there is no images/%s", component)
-	}
-	t, err := b.targetOf(ctx, component)
-	if err != nil {
-		return err
-	}
-	p, err := b.newPlain(ctx, component, t)
-	if err != nil {
-		return err
-	}
-	if err := b.bazel(ctx, "build", imageDigest(component)); err != nil {
-		return err
-	}
-	build := func() error {
-		return b.bazel(ctx, "build", "--disk_cache=", lookAtSources, imageDigest(component))
-	}
-	for _, change := range changes {
-		src, err := change.pick(p)
-		if err != nil {
-			return err
-		}
-		var took []time.Duration
-		for range runs {
-			if err := build(); err != nil { // as it was
-				return err
-			}
-			undo, err := b.changeLine(p, src)
-			if err != nil {
-				return err
-			}
-			if err := errors.Join(measure(&took, build), undo()); err != nil {
-				return err
-			}
-		}
-		fmt.Printf("%s (%s), to %s: median of %d: %.1f s\n", change.row, src.ImportPath, imageDigest(component), runs, median(took).Seconds())
-	}
 	return nil
 }
