@@ -16,10 +16,12 @@ import (
 
 // notPlain are the components that plain go build cannot make from their go.mod, and why.
 var notPlain = map[string]string{
-	"buildbarn": "needs a patch",
-	"calico":    "needs C libraries",
-	"cri-tools": "critest needs a patch",
-	"runc":      "needs a C library",
+	"bazel-remote": "has a C library that was compiled for glibc",
+	"buildbarn":    "needs a patch",
+	"calico":       "needs C libraries",
+	"cri-tools":    "has critest, which needs a patch",
+	"distribution": "needs a patch",
+	"runc":         "needs a C library",
 }
 
 func setCommand() *cobra.Command {
@@ -102,30 +104,27 @@ func (b *bench) set(ctx context.Context, components []string) (*setResult, error
 	}
 	result.fetch = fetch[0]
 
+	labels = nil
+	var failed []error
 	for _, c := range components {
 		progress("%s, by go build", c)
-		p, err := b.newPlain(ctx, c, targets[c])
-		if err != nil {
-			return result, fmt.Errorf("%s: %w", c, err)
-		}
-		var took []time.Duration
-		if err := measure(&took, p.build); err != nil {
-			return result, fmt.Errorf("%s: %w", c, err)
-		}
-		row := setRow{component: c, plain: took[0]}
-		if row.sizes[0], err = p.size(targets[c]); err != nil {
-			return result, err
+		row, err := b.plainRow(ctx, c, targets[c])
+		if err != nil { // the others are still worth their time
+			progress("%v", err)
+			failed = append(failed, fmt.Errorf("%s: %w", c, err))
+			continue
 		}
 		result.components = append(result.components, row)
+		labels = append(labels, targets[c].labels...)
 	}
 
 	progress("all, by Bazel")
 	if err := b.bazel(ctx, "clean"); err != nil {
-		return result, err
+		return result, errors.Join(append(failed, err)...)
 	}
 	var took []time.Duration
 	if err := measure(&took, func() error { return b.bazel(ctx, "build", append([]string{"--disk_cache="}, labels...)...) }); err != nil {
-		return result, err
+		return result, errors.Join(append(failed, err)...)
 	}
 	result.bazel = took[0]
 	for i := range result.components {
@@ -135,10 +134,25 @@ func (b *bench) set(ctx context.Context, components []string) (*setResult, error
 		}
 		var err error
 		if row.sizes[1], err = b.size(ctx, targets[row.component]); err != nil {
-			return result, err
+			return result, errors.Join(append(failed, err)...)
 		}
 	}
-	return result, nil
+	return result, errors.Join(failed...)
+}
+
+func (b *bench) plainRow(ctx context.Context, component string, t *target) (setRow, error) {
+	row := setRow{component: component}
+	p, err := b.newPlain(ctx, component, t)
+	if err != nil {
+		return row, err
+	}
+	var took []time.Duration
+	if err := measure(&took, p.build); err != nil {
+		return row, err
+	}
+	row.plain = took[0]
+	row.sizes[0], err = p.size(t)
+	return row, err
 }
 
 // plain is the sum of what go build took.
