@@ -337,9 +337,22 @@ func (b *bench) output(ctx context.Context, command string, args ...string) (str
 // target is what a component's fips_go_binary targets say.
 type target struct {
 	labels    []string
+	mains     []string // labels of their main packages
 	goVersion string
 	tags      []string            // that any of them has
 	tagged    map[string][]string // tags, separated by commas -> names of the programs that have these
+}
+
+// builds says whether a package is the main package of one of the programs.
+func (t *target) builds(importPath string) bool {
+	return slices.ContainsFunc(t.mains, func(main string) bool {
+		repository, pkg, _ := strings.Cut(main, "//")
+		pkg, _, _ = strings.Cut(pkg, ":")
+		if pkg == "" {
+			return strings.HasSuffix(repository, "~"+repositoryOf(importPath))
+		}
+		return strings.HasSuffix(importPath, "/"+pkg)
+	})
 }
 
 // targetOf reads the Go version and build tags of a component's programs.
@@ -367,6 +380,8 @@ func (b *bench) targetOf(ctx context.Context, component string) (*target, error)
 		tags := []string{"netgo", "osusergo"}
 		for _, a := range t.Rule.Attribute {
 			switch a.Name {
+			case "main":
+				found.mains = append(found.mains, a.StringValue)
 			case "go":
 				found.goVersion = a.StringValue
 			case "gotags":

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/mod/modfile"
 )
 
-// plain is go build of the tools that a component's go.mod names.
+// plain is go build of the programs among the tools that a component's go.mod names.
 type plain struct {
 	dir     string
 	env     []string
@@ -63,7 +63,7 @@ func (b *bench) newPlain(ctx context.Context, component string, t *target) (*pla
 		args := []string{"build", "-mod=mod", "-trimpath", "-gcflags=all=-dwarf=false", "-tags=" + tags, "-modfile=" + p.modFile,
 			"-ldflags=-s -w -linkmode=external -extldflags=-static", "-o", p.out + string(filepath.Separator)}
 		for _, tool := range mod.Tool {
-			if len(t.tagged) == 1 || slices.Contains(t.tagged[tags], path.Base(tool.Path)) {
+			if t.builds(tool.Path) && (len(t.tagged) == 1 || slices.Contains(t.tagged[tags], path.Base(tool.Path))) {
 				args = append(args, tool.Path)
 			}
 		}
