@@ -349,7 +349,7 @@ func (t *target) builds(importPath string) bool {
 		repository, pkg, _ := strings.Cut(main, "//")
 		pkg, _, _ = strings.Cut(pkg, ":")
 		if pkg == "" {
-			return strings.HasSuffix(repository, "~"+repositoryOf(importPath))
+			return strings.TrimLeft(repository, "@") == repositoryOf(importPath)
 		}
 		return strings.HasSuffix(importPath, "/"+pkg)
 	})
@@ -380,8 +380,6 @@ func (b *bench) targetOf(ctx context.Context, component string) (*target, error)
 		tags := []string{"netgo", "osusergo"}
 		for _, a := range t.Rule.Attribute {
 			switch a.Name {
-			case "main":
-				found.mains = append(found.mains, a.StringValue)
 			case "go":
 				found.goVersion = a.StringValue
 			case "gotags":
@@ -399,7 +397,9 @@ func (b *bench) targetOf(ctx context.Context, component string) (*target, error)
 	}
 	slices.Sort(found.tags)
 	found.tags = slices.Compact(found.tags)
-	return found, nil
+	mains, err := b.output(ctx, "query", "labels(embed, labels(linked, set("+strings.Join(found.labels, " ")+")))")
+	found.mains = strings.Fields(mains)
+	return found, err
 }
 
 // remove stops the measured Bazel and deletes what it left, read-only folders too.
