@@ -87,8 +87,8 @@ var changes = []struct {
 	{"one line changed in the package that most import", (*plain).deepPackage},
 }
 
-// changed times what follows from one line of source.
-func (b *bench) changed(p *plain, component string, build func(...string) func() error) error {
+// changeRows times what follows from one line of source.
+func (b *bench) changeRows(p *plain, component string, build func(...string) func() error) error {
 	if b.hasImage(component) {
 		if err := build(imageDigest(component))(); err != nil {
 			return err

@@ -34,7 +34,8 @@ func (b *bench) allImages(ctx context.Context, runs int) error {
 	var took []time.Duration
 	for i := range runs {
 		// These actions are others than before, so they run again; what they read is there. Their analysis is not timed.
-		again := []string{fmt.Sprintf("--modify_execution_info=^(Image|OCI|Chart|FipsCheckImage|FipsReport).*=+no-cache,^(Image|OCI|Chart|FipsCheckImage|FipsReport).*=+bench-%d", i), "//images/..."}
+		const made = "^(Image|OCI|Chart|FipsCheckImage|FipsReport).*"
+		again := []string{fmt.Sprintf("--modify_execution_info=%s=+no-cache,%[1]s=+bench-%d", made, i), "//images/..."}
 		if err := b.bazel(ctx, "build", append([]string{"--nobuild"}, again...)...); err != nil {
 			return err
 		}

@@ -201,7 +201,7 @@ func (b *bench) component(ctx context.Context, component string) error {
 	if err := errors.Join(measure(&null.plain, p.build), measure(&null.bazel, build())); err != nil {
 		return err
 	}
-	if err := b.changed(p, component, build); err != nil {
+	if err := b.changeRows(p, component, build); err != nil {
 		return err
 	}
 	if err := errors.Join(build()(), clean()); err != nil {

@@ -104,7 +104,7 @@ func (b *bench) set(ctx context.Context, components []string) (*setResult, error
 	}
 	result.fetch = fetch[0]
 
-	labels = nil
+	var built []string // the labels of what go build could make
 	var failed []error
 	for _, c := range components {
 		progress("%s, by go build", c)
@@ -115,7 +115,7 @@ func (b *bench) set(ctx context.Context, components []string) (*setResult, error
 			continue
 		}
 		result.components = append(result.components, row)
-		labels = append(labels, targets[c].labels...)
+		built = append(built, targets[c].labels...)
 	}
 
 	progress("all, by Bazel")
@@ -123,7 +123,7 @@ func (b *bench) set(ctx context.Context, components []string) (*setResult, error
 		return result, errors.Join(append(failed, err)...)
 	}
 	var took []time.Duration
-	if err := measure(&took, func() error { return b.bazel(ctx, "build", append([]string{"--disk_cache="}, labels...)...) }); err != nil {
+	if err := measure(&took, func() error { return b.bazel(ctx, "build", append([]string{"--disk_cache="}, built...)...) }); err != nil {
 		return result, errors.Join(append(failed, err)...)
 	}
 	result.bazel = took[0]
