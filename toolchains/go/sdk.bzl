@@ -84,8 +84,28 @@ def _unpack(rctx):
     restored = rctx.execute(["sh", "-c", "chmod +x bin/* pkg/tool/*/* && find . -name _go.mod -exec sh -c 'for file; do mv \"$file\" \"${file%_go.mod}go.mod\" || exit; done' sh {} +"])
     if restored.return_code != 0:
         fail("Go {}: restoring executable bits and go.mod files failed: {}".format(version, restored.stderr))
+    for arch in rctx.attr.boringcrypto:
+        _build_tags(rctx, arch)
     rctx.file("ROOT")
     rctx.file("BUILD.bazel", _BUILD)
+
+def _build_tags(rctx, arch):
+    """Writes what this Go takes for true in build constraints: third_party/bazel/patches/0008 reads it."""
+    tags = rctx.execute(
+        ["bin/go", "list", "-f", '{{join context.ReleaseTags " "}} {{join context.ToolTags " "}}', "unsafe"],
+        environment = {
+            "GO111MODULE": "off",
+            "GOARCH": arch,
+            "GOENV": "off",
+            "GOEXPERIMENT": "boringcrypto",
+            "GOFLAGS": "",
+            "GOOS": "linux",
+            "GOTOOLCHAIN": "local",
+        },
+    )
+    if tags.return_code != 0:
+        fail("Go {}: its build tags for {} could not be asked: {}".format(rctx.attr.version, arch, tags.stderr))
+    rctx.file("pkg/tool/linux_amd64/build_tags_" + arch, tags.stdout, executable = False)
 
 def _boring_sdk_impl(rctx):
     version = rctx.attr.version

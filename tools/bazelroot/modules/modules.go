@@ -34,6 +34,7 @@ var layout = []struct {
 	{path: "github.com/bazelbuild/rules_go", dir: "rules_go", patches: []string{
 		"patches/0002-rules_go-builder-on-all-processors.patch",
 		"patches/0004-rules_go-default-tags.patch",
+		"patches/0008-rules_go-one-builder.patch",
 	}},
 	{path: "github.com/bazelbuild/bazel-gazelle", dir: "gazelle", patches: []string{
 		"patches/0001-gazelle-protobuf-of-each-graph.patch",
