@@ -9,7 +9,7 @@ import (
 	"kubefips.internal/tools/oci/contents"
 )
 
-// imageTable lists the images of //images:digests with what a pull of each transfers.
+// imageTable lists what //images:digests has: what a pull of each transfers, and its digest, which any other build has to give too.
 func imageTable(digestsJSON []byte) ([]byte, error) {
 	var digests contents.Digests
 	if err := json.Unmarshal(digestsJSON, &digests); err != nil {
@@ -19,12 +19,12 @@ func imageTable(digestsJSON []byte) ([]byte, error) {
 		return nil, errors.New("the list of digests has no images")
 	}
 	var b bytes.Buffer
-	b.WriteString("| image | version | MB |\n|---|---|--:|\n")
+	b.WriteString("| image or chart | version | MB | digest |\n|---|---|--:|---|\n")
 	var sum int64
-	for _, image := range digests.Images {
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", image.Name, image.Version, megabytes(image.Size))
-		sum += image.Size
+	for _, each := range append(digests.Images, digests.Charts...) {
+		fmt.Fprintf(&b, "| %s | %s | %s | `%s` |\n", each.Name, each.Version, megabytes(each.Size), each.Digest)
+		sum += each.Size
 	}
-	fmt.Fprintf(&b, "| all, each by itself | | %s |\n", megabytes(sum))
+	fmt.Fprintf(&b, "| all, each by itself | | %s | |\n", megabytes(sum))
 	return b.Bytes(), nil
 }
