@@ -46,7 +46,7 @@ func (b *bench) change(ctx context.Context, component string, runs int) error {
 	if err != nil {
 		return err
 	}
-	if err := b.bazel(ctx, "build", imageDigest(component)); err != nil {
+	if err := b.bazel(ctx, "build", bringAll, imageDigest(component)); err != nil {
 		return err
 	}
 	build := func() error {
@@ -74,6 +74,9 @@ func (b *bench) change(ctx context.Context, component string, runs int) error {
 	}
 	return nil
 }
+
+// bringAll gives the output base what it would otherwise leave in the disk cache until it is needed.
+const bringAll = "--remote_download_outputs=all"
 
 // lookAtSources makes Bazel look for changes in fetched sources, which it does not by itself.
 const lookAtSources = "--experimental_check_external_repository_files"

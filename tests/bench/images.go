@@ -28,7 +28,7 @@ func imagesCommand() *cobra.Command {
 }
 
 func (b *bench) allImages(ctx context.Context, runs int) error {
-	if err := b.bazel(ctx, "build", "//images/..."); err != nil {
+	if err := b.bazel(ctx, "build", bringAll, "//images/..."); err != nil {
 		return err
 	}
 	var took []time.Duration

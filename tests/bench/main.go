@@ -6,6 +6,7 @@
 //	go run ./tests/bench clone
 //	go run ./tests/bench change kubernetes
 //	go run ./tests/bench images
+//	go run ./tests/bench shared
 //	go run ./tests/bench fipscheck PATH...
 //
 // Cold means all but the set-up and the sources: no build cache on either side. Bazel's figures include the proof of each
@@ -43,7 +44,7 @@ func main() {
 			return run(cmd.Context(), runs, components)
 		},
 	}
-	cmd.AddCommand(changeCommand(), cloneCommand(), fipscheckCommand(), imagesCommand(), setCommand())
+	cmd.AddCommand(changeCommand(), cloneCommand(), fipscheckCommand(), imagesCommand(), setCommand(), sharedCommand())
 	cmd.Flags().IntVar(&runs, "runs", 3, "times that each figure is taken; the median is printed")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
