@@ -160,7 +160,7 @@ func (s *suite) testRestore(t *testing.T) {
 		return nil
 	})
 	data := s.Dir(cluster.ControlPlane, "var/lib/etcd")
-	const peer = "https://127.0.0.1:2380"
+	peer := "https://" + cluster.Address(cluster.ControlPlane) + ":2380"
 	proc.Run(t, proc.Runfile(t, os.Getenv("ETCDUTL")), "snapshot", "restore", filepath.Join(data, "snapshot.db"), "--data-dir="+data+"/restored",
 		"--name="+cluster.ControlPlane, "--initial-cluster="+cluster.ControlPlane+"="+peer, "--initial-advertise-peer-urls="+peer,
 		"--bump-revision=1000000", "--mark-compacted") // so that no watcher believes it has seen what comes

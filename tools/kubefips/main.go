@@ -53,8 +53,10 @@ func command() *cobra.Command {
 		return cmd
 	}
 	var network string
-	start := add("up", "Start a cluster, and wait until it is ready", func(cmd *cobra.Command, s state) error { return up(cmd, s, network) })
+	var members int
+	start := add("up", "Start a cluster, and wait until it is ready", func(cmd *cobra.Command, s state) error { return up(cmd, s, network, members) })
 	start.Flags().StringVar(&network, "network", cluster.Flannel, "what connects the pods: flannel, or calico, which also keeps to NetworkPolicy")
+	start.Flags().IntVar(&members, "etcd-members", 1, "members of etcd: 1, or 3, which takes a third node")
 	add("down", "End the cluster and remove all of it, also after a crash", func(_ *cobra.Command, s state) error { return s.down() })
 	add("status", "Say whether the cluster runs, and what its nodes are", status)
 	add("kubeconfig", "Print the path of the administrator's kubeconfig", func(cmd *cobra.Command, s state) error {
@@ -103,13 +105,14 @@ func startOf(pid int) string {
 	return fields[19]
 }
 
-// These tell the rack where its files are, and what connects its pods.
+// These tell the rack where its files are, what connects its pods, and how many members etcd has.
 const (
 	dirEnv     = "KUBEFIPS_DIR"
 	networkEnv = "KUBEFIPS_NETWORK"
+	membersEnv = "KUBEFIPS_ETCD_MEMBERS"
 )
 
-func up(cmd *cobra.Command, s state, network string) (err error) {
+func up(cmd *cobra.Command, s state, network string, members int) (err error) {
 	if s.rack() != 0 {
 		return fmt.Errorf("a cluster runs in %s already; end it by `kubefips down`", s)
 	}
@@ -143,7 +146,7 @@ func up(cmd *cobra.Command, s state, network string) (err error) {
 	if err != nil {
 		return err
 	}
-	rack.Env = append(rack.Env, dirEnv+"="+string(s), networkEnv+"="+network)
+	rack.Env = append(rack.Env, dirEnv+"="+string(s), networkEnv+"="+network, membersEnv+"="+strconv.Itoa(members))
 	rack.Stderr = log
 	rack.ExtraFiles = []*os.File{socket, says}
 	rack.SysProcAttr.Setsid = true
@@ -208,6 +211,9 @@ func (s state) serve(socket *os.File, progress func(string)) error {
 	defer cancel()
 	c := cluster.New(s.files(), found, progress)
 	c.Network = os.Getenv(networkEnv)
+	if c.EtcdMembers, err = strconv.Atoi(os.Getenv(membersEnv)); err != nil {
+		return fmt.Errorf("%s: %w", membersEnv, err)
+	}
 	if err := c.Up(ctx); err != nil {
 		return err
 	}

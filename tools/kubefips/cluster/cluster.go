@@ -1,4 +1,5 @@
-// Package cluster runs a Kubernetes cluster of two nodes on this machine, out of the images and charts of this tree alone.
+// Package cluster runs a Kubernetes cluster of two nodes on this machine, or of three with etcd on each, out of the images and charts of this
+// tree alone.
 package cluster
 
 import (
@@ -48,8 +49,9 @@ const (
 
 // A Cluster runs within a rack; see Rack.
 type Cluster struct {
-	Network string // one of Networks; New sets Flannel
-	Mirror  Mirror // of all other registries
+	Network     string // one of Networks; New sets Flannel
+	EtcdMembers int    // 1, which New sets, or 3: one on each node, of which there are three then
+	Mirror      Mirror // of all other registries
 
 	dir        string
 	artifacts  Artifacts
@@ -65,7 +67,7 @@ type Mirror struct{ URL, AuthorityFile string }
 
 // New describes a cluster whose files are in dir, which should be empty.
 func New(dir string, artifacts Artifacts, progress func(string)) *Cluster {
-	return &Cluster{Network: Flannel, dir: dir, artifacts: artifacts, progress: progress, references: map[string]string{}, nodes: map[string]*exec.Cmd{}}
+	return &Cluster{Network: Flannel, EtcdMembers: 1, dir: dir, artifacts: artifacts, progress: progress, references: map[string]string{}, nodes: map[string]*exec.Cmd{}}
 }
 
 // Kubeconfig is the file with which an administrator reaches the cluster from within the rack.
@@ -82,6 +84,9 @@ func (c *Cluster) Up(ctx context.Context) error {
 	network, ok := Networks[c.Network]
 	if !ok {
 		return fmt.Errorf("no network is called %q; there are %s", c.Network, strings.Join(slices.Sorted(maps.Keys(Networks)), " and "))
+	}
+	if c.EtcdMembers != 1 && c.EtcdMembers != 3 {
+		return fmt.Errorf("etcd cannot have %d members here; it has 1 or 3", c.EtcdMembers)
 	}
 	for _, name := range slices.Concat(Needed, network) {
 		if c.artifacts.Images[name] == "" {
@@ -106,7 +111,7 @@ func (c *Cluster) Up(ctx context.Context) error {
 		return err
 	}
 	c.progress("starting the nodes")
-	for name := range addresses {
+	for _, name := range c.Nodes() {
 		if err := c.StartNode(name); err != nil {
 			return err
 		}
@@ -130,7 +135,7 @@ func (c *Cluster) Up(ctx context.Context) error {
 func (c *Cluster) WaitReady(ctx context.Context) error {
 	c.progress("waiting for the nodes and the cluster's own pods")
 	return c.eventually(ctx, func() error {
-		for name := range addresses {
+		for _, name := range c.Nodes() {
 			if _, err := c.Kubectl(ctx, "wait", "--for=condition=Ready", "--timeout=5s", "node/"+name); err != nil {
 				return err
 			}
@@ -258,7 +263,11 @@ func Address(node string) string { return addresses[node] }
 
 // Nodes returns the names of the nodes, sorted.
 func (c *Cluster) Nodes() []string {
-	return slices.Sorted(maps.Keys(addresses))
+	nodes := []string{ControlPlane, Worker}
+	if c.EtcdMembers == 3 {
+		nodes = append(nodes, Worker2)
+	}
+	return nodes
 }
 
 // Pid returns process 1 of a node, as the rack numbers it.

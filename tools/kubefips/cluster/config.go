@@ -17,9 +17,10 @@ import (
 const (
 	ControlPlane = "control-plane"
 	Worker       = "worker"
+	Worker2      = "worker-2" // where etcd has three members
 )
 
-var addresses = map[string]string{ControlPlane: "10.89.0.2", Worker: "10.89.0.3"}
+var addresses = map[string]string{ControlPlane: "10.89.0.2", Worker: "10.89.0.3", Worker2: "10.89.0.4"}
 
 // Networks of pods and services, and the addresses in the latter that have a meaning.
 const (
@@ -43,7 +44,7 @@ const (
 	certificates  = kubernetesDir + "/pki"
 )
 
-// configure writes what both nodes find below /etc, and the administrator's kubeconfig.
+// configure writes what the nodes find below /etc, and the administrator's kubeconfig.
 func (c *Cluster) configure() error {
 	authorities := map[string]*pki.CA{}
 	for _, name := range []string{"kubernetes", "etcd", "front-proxy"} {
@@ -63,7 +64,6 @@ func (c *Cluster) configure() error {
 		ca, file, user, group string
 		names                 []string
 	}{
-		{"etcd", "server", "etcd", "", []string{addresses[ControlPlane]}},
 		{"etcd", "client", "apiserver", "", nil},
 		{"front-proxy", "client", "front-proxy-client", "", nil},
 		{"kubernetes", "apiserver", "kube-apiserver", "", []string{"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", serviceAddress, addresses[ControlPlane]}},
@@ -98,9 +98,18 @@ func (c *Cluster) configure() error {
 	})); err != nil {
 		return err
 	}
-	for name := range addresses {
+	for _, name := range c.Nodes() {
 		if err := c.configureNode(name); err != nil {
 			return fmt.Errorf("configuring node %s: %w", name, err)
+		}
+	}
+	for _, name := range c.members() {
+		root := filepath.Join(c.dir, name)
+		if err := issue(authorities["etcd"], pki.P256, "server", "etcd", "", filepath.Join(root, certificates, "etcd"), addresses[name]); err != nil {
+			return err
+		}
+		if err := write(filepath.Join(root, kubernetesDir, "manifests/etcd.json"), marshal(c.etcdPod(name))); err != nil {
+			return err
 		}
 	}
 	for name, pod := range c.controlPlanePods() {
@@ -135,8 +144,8 @@ func (c *Cluster) configureNode(name string) error {
 		return err
 	}
 	hosts := "127.0.0.1 localhost\n" + RackAddress + " " + registryHost + "\n"
-	for node, address := range addresses {
-		hosts += address + " " + node + "\n"
+	for _, node := range c.Nodes() {
+		hosts += addresses[node] + " " + node + "\n"
 	}
 	files := map[string]string{
 		"etc/hosts": hosts,
@@ -289,14 +298,49 @@ func (c *Cluster) proxyPod() object {
 	return pod
 }
 
+// members returns the nodes that run a member of etcd.
+func (c *Cluster) members() []string {
+	if c.EtcdMembers == 1 {
+		return []string{ControlPlane}
+	}
+	return c.Nodes()
+}
+
+func clientURL(member string) string { return "https://" + addresses[member] + ":2379" }
+func peerURL(member string) string   { return "https://" + addresses[member] + ":2380" }
+
+// etcdPod is the member of a node, which answers etcdctl in the pod, too.
+func (c *Cluster) etcdPod(node string) object {
+	const etcd = certificates + "/etcd"
+	var initial []string
+	for _, member := range c.members() {
+		initial = append(initial, member+"="+peerURL(member))
+	}
+	return c.staticPod("etcd", []string{"/usr/local/bin/etcd", "--name=" + node, "--data-dir=/var/lib/etcd",
+		"--listen-client-urls=https://127.0.0.1:2379," + clientURL(node), "--advertise-client-urls=" + clientURL(node),
+		"--listen-peer-urls=" + peerURL(node), "--initial-advertise-peer-urls=" + peerURL(node),
+		"--initial-cluster=" + strings.Join(initial, ","), "--initial-cluster-state=new",
+		"--listen-metrics-urls=http://127.0.0.1:2381",
+		"--client-cert-auth", "--trusted-ca-file=" + etcd + "/ca.crt", "--cert-file=" + etcd + "/server.crt", "--key-file=" + etcd + "/server.key",
+		"--peer-client-cert-auth", "--peer-trusted-ca-file=" + etcd + "/ca.crt", "--peer-cert-file=" + etcd + "/server.crt", "--peer-key-file=" + etcd + "/server.key",
+	}, probe("HTTP", "/readyz", 2381), certificates, "/var/lib/etcd")
+}
+
+// probe asks a pod of the host's network whether it works.
+func probe(scheme, path string, port int) object {
+	return object{"scheme": scheme, "host": "127.0.0.1", "path": path, "port": port}
+}
+
 func (c *Cluster) controlPlanePods() map[string]object {
 	const (
 		kubernetes = certificates + "/kubernetes"
 		etcd       = certificates + "/etcd"
 		frontProxy = certificates + "/front-proxy"
-		client     = "https://127.0.0.1:2379"
-		peer       = "https://127.0.0.1:2380"
 	)
+	var etcdServers []string
+	for _, member := range c.members() {
+		etcdServers = append(etcdServers, clientURL(member))
+	}
 	component := func(name string, arguments ...string) []string {
 		config := kubernetesDir + "/" + strings.TrimPrefix(name, "kube-") + ".kubeconfig"
 		certificate := kubernetes + "/" + strings.TrimPrefix(name, "kube-")
@@ -304,19 +348,9 @@ func (c *Cluster) controlPlanePods() map[string]object {
 			"--bind-address=127.0.0.1", "--tls-cert-file=" + certificate + ".crt", "--tls-private-key-file=" + certificate + ".key",
 			"--leader-elect=false", "--profiling=false"}, arguments...) // there is one of each
 	}
-	probe := func(scheme, path string, port int) object {
-		return object{"scheme": scheme, "host": "127.0.0.1", "path": path, "port": port}
-	}
 	return map[string]object{
-		"etcd": c.staticPod("etcd", []string{"/usr/local/bin/etcd", "--name=" + ControlPlane, "--data-dir=/var/lib/etcd",
-			"--listen-client-urls=" + client + ",https://" + addresses[ControlPlane] + ":2379", "--advertise-client-urls=" + client,
-			"--listen-peer-urls=" + peer, "--initial-advertise-peer-urls=" + peer, "--initial-cluster=" + ControlPlane + "=" + peer,
-			"--listen-metrics-urls=http://127.0.0.1:2381",
-			"--client-cert-auth", "--trusted-ca-file=" + etcd + "/ca.crt", "--cert-file=" + etcd + "/server.crt", "--key-file=" + etcd + "/server.key",
-			"--peer-client-cert-auth", "--peer-trusted-ca-file=" + etcd + "/ca.crt", "--peer-cert-file=" + etcd + "/server.crt", "--peer-key-file=" + etcd + "/server.key",
-		}, probe("HTTP", "/readyz", 2381), certificates, "/var/lib/etcd"),
 		"kube-apiserver": c.staticPod("kube-apiserver", []string{"/usr/local/bin/kube-apiserver",
-			"--etcd-servers=" + client, "--etcd-cafile=" + etcd + "/ca.crt", "--etcd-certfile=" + etcd + "/client.crt", "--etcd-keyfile=" + etcd + "/client.key",
+			"--etcd-servers=" + strings.Join(etcdServers, ","), "--etcd-cafile=" + etcd + "/ca.crt", "--etcd-certfile=" + etcd + "/client.crt", "--etcd-keyfile=" + etcd + "/client.key",
 			"--advertise-address=" + addresses[ControlPlane], "--secure-port=6443", "--service-cluster-ip-range=" + serviceCIDR,
 			"--tls-cert-file=" + kubernetes + "/apiserver.crt", "--tls-private-key-file=" + kubernetes + "/apiserver.key", "--client-ca-file=" + kubernetes + "/ca.crt",
 			"--kubelet-certificate-authority=" + kubernetes + "/ca.crt", "--kubelet-client-certificate=" + kubernetes + "/kubelet-client.crt", "--kubelet-client-key=" + kubernetes + "/kubelet-client.key",
