@@ -53,8 +53,8 @@ def _files(rctx, folder):
     """The files of a folder, not of those in it."""
     files = []
     for entry in rctx.path(folder).readdir():
-        # Not Bazel's links, a worktree's link to git, or what is one user's own.
-        if entry.exists and not entry.is_dir and entry.basename not in [".git", "user.bazelrc"]:
+        # Not Bazel's links, a worktree's link to git, what is one user's own, or what no build reads.
+        if entry.exists and not entry.is_dir and entry.basename not in [".git", "user.bazelrc"] and not entry.basename.endswith(".md"):
             rctx.watch(entry)
             files.append(entry.basename)
     return files
