@@ -68,6 +68,10 @@ func (b *bench) shared(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", component, err)
 		}
+		if len(listed) == 0 {
+			fmt.Printf("%s: not counted, since none of its go.mod's tool lines is known as a main package of its programs\n", component)
+			continue
+		}
 		here := compilations{}
 		for key, p := range listed {
 			here.add(p)
