@@ -35,6 +35,7 @@ var layout = []struct {
 		"patches/0002-rules_go-builder-on-all-processors.patch",
 		"patches/0004-rules_go-default-tags.patch",
 		"patches/0008-rules_go-one-builder.patch",
+		"patches/0009-rules_go-analysis.patch",
 	}},
 	{path: "github.com/bazelbuild/bazel-gazelle", dir: "gazelle", patches: []string{
 		"patches/0001-gazelle-protobuf-of-each-graph.patch",

@@ -16,21 +16,22 @@ import (
 
 // pinned are the Go modules, with the files of each.
 var pinned = map[string]map[string]string{
-	"github.com/bazelbuild/rules_go@v0.65.0":           {"go.mod": "module x", "tools/run.sh": "#!/bin/sh", "patched.bzl": "theirs\n", "tags.bzl": "theirs\n", "builder.bzl": "theirs\n"},
+	"github.com/bazelbuild/rules_go@v0.65.0":           {"go.mod": "module x", "tools/run.sh": "#!/bin/sh", "patched.bzl": "theirs\n", "tags.bzl": "theirs\n", "builder.bzl": "theirs\n", "analysis.bzl": "theirs\n"},
 	"github.com/bazelbuild/bazel-gazelle@v0.54.0":      {"internal/go_repository_tools_srcs.bzl": "stale", "patched.bzl": "theirs\n", "fetch.bzl": "theirs\n", "sums.bzl": "theirs\n", "message.bzl": "theirs\n"},
 	"github.com/bazel-contrib/bazel-gazelle/v2@v2.0.0": {"walk/walk.go": "package walk"},
 }
 
 // Where Build looks for what gazelle and rules_go are changed by.
 const (
-	gazellePatch = "patches/0001-gazelle-protobuf-of-each-graph.patch"
-	rulesGoPatch = "patches/0002-rules_go-builder-on-all-processors.patch"
-	fetchPatch   = "patches/0003-gazelle-tools-compiled-once.patch"
-	tagsPatch    = "patches/0004-rules_go-default-tags.patch"
-	sumsPatch    = "patches/0005-gazelle-sums-of-tools.patch"
-	cachePatch   = "patches/0006-gazelle-repository-contents-cache.patch"
-	messagePatch = "patches/0007-gazelle-go-mod-in-messages.patch"
-	builderPatch = "patches/0008-rules_go-one-builder.patch"
+	gazellePatch  = "patches/0001-gazelle-protobuf-of-each-graph.patch"
+	rulesGoPatch  = "patches/0002-rules_go-builder-on-all-processors.patch"
+	fetchPatch    = "patches/0003-gazelle-tools-compiled-once.patch"
+	tagsPatch     = "patches/0004-rules_go-default-tags.patch"
+	sumsPatch     = "patches/0005-gazelle-sums-of-tools.patch"
+	cachePatch    = "patches/0006-gazelle-repository-contents-cache.patch"
+	messagePatch  = "patches/0007-gazelle-go-mod-in-messages.patch"
+	builderPatch  = "patches/0008-rules_go-one-builder.patch"
+	analysisPatch = "patches/0009-rules_go-analysis.patch"
 )
 
 // patchOf changes the first line of a file.
@@ -73,6 +74,7 @@ func fake(t *testing.T) (*modules.Modules, string) {
 	write(t, filepath.Join(dir, messagePatch), patchOf("message.bzl", "theirs", "ours"), 0o644)
 	write(t, filepath.Join(dir, tagsPatch), patchOf("tags.bzl", "theirs", "ours"), 0o644)
 	write(t, filepath.Join(dir, builderPatch), patchOf("builder.bzl", "theirs", "ours"), 0o644)
+	write(t, filepath.Join(dir, analysisPatch), patchOf("analysis.bzl", "theirs", "ours"), 0o644)
 	write(t, filepath.Join(dir, cachePatch), "diff --git a/new.bzl b/new.bzl\nnew file mode 100644\n--- /dev/null\n+++ b/new.bzl\n@@ -0,0 +1,1 @@\n+ours\n", 0o644)
 	write(t, filepath.Join(dir, "go"), `#!/bin/sh
 case $1 in
@@ -124,6 +126,7 @@ func TestBuild(t *testing.T) {
 		overrides["rules_go"] + "/patched.bzl":                          "ours\n",
 		overrides["rules_go"] + "/tags.bzl":                             "ours\n",
 		overrides["rules_go"] + "/builder.bzl":                          "ours\n",
+		overrides["rules_go"] + "/analysis.bzl":                         "ours\n",
 		overrides["gazelle"] + "/v2/walk/walk.go":                       "package walk",
 		overrides["gazelle"] + "/patched.bzl":                           "ours\n",
 		overrides["gazelle"] + "/sums.bzl":                              "ours\n",
