@@ -15,30 +15,18 @@ _FILES = [
     "metadata.mk",
 ]
 
-# No module has folders nested so deep; Starlark has no loop without an end.
-_DEPTH = 64
-
-def _is_build_file(name):
-    return name == "Makefile" or name.startswith("Dockerfile") or name.endswith(".mk") or name.endswith(".sh")
+# Lines of a module that name build tags: //go:build lines of its programs, and what its build files say of tags.
+_TAG_LINES = """{
+    grep -rh --include='*.go' --exclude='*_test.go' '^//go:build ' .
+    grep -rhi --include=Makefile --include='Dockerfile*' --include='*.mk' --include='*.sh' tags .
+} | LC_ALL=C sort -u
+"""
 
 def _tag_lines(rctx, root):
-    """Lines of a module that name build tags: //go:build lines of its programs, and what its build files say of tags."""
-    lines = {}
-    folders = [root]
-    for _ in range(_DEPTH):
-        inside = []
-        for folder in folders:
-            for entry in folder.readdir(watch = "no"):
-                name = entry.basename
-                if entry.is_dir:
-                    inside.append(entry)
-                elif name.endswith(".go") and not name.endswith("_test.go"):
-                    head = rctx.read(entry, watch = "no").partition("\npackage ")[0]
-                    lines.update({line: None for line in head.splitlines() if line.startswith("//go:build ")})
-                elif _is_build_file(name):
-                    lines.update({line: None for line in rctx.read(entry, watch = "no").splitlines() if "tags" in line.lower()})
-        folders = inside
-    return sorted(lines)
+    found = rctx.execute(["sh", "-c", _TAG_LINES], working_directory = str(root))
+    if found.return_code != 0:
+        fail("{}: looking for build tags in {} failed: {}".format(rctx.name, root, found.stderr))
+    return found.stdout
 
 def _upstream_files_impl(rctx):
     # Instead of every file that is read below: another release is another line in it.
@@ -50,7 +38,7 @@ def _upstream_files_impl(rctx):
             file = root.get_child(*name.split("/"))
             if file.exists:
                 rctx.file("{}/{}".format(i, name), rctx.read(file), executable = False)
-        rctx.file("{}/build_tags.txt".format(i), "".join([line + "\n" for line in _tag_lines(rctx, root)]), executable = False)
+        rctx.file("{}/build_tags.txt".format(i), _tag_lines(rctx, root), executable = False)
     rctx.file("BUILD.bazel", "".join([
         'filegroup(\n    name = "{}",\n    srcs = glob(["{}"]),\n    visibility = ["//visibility:public"],\n)\n'.format(name, pattern)
         for name, pattern in {"files": "*/**", "go_mods": "*/go.mod"}.items()

@@ -18,7 +18,7 @@ _BUILD = """package(default_visibility = ["//visibility:public"])
 
 exports_files(["ROOT"] + glob(["bin/*"]))
 
-# Folders, not the 15,000 files in them.
+# Folders, not the thousands of files in them.
 filegroup(
     name = "sdk",
     srcs = glob(["*"], exclude_directories = 0),
@@ -51,6 +51,14 @@ def go_proxies(goproxy):
         if entry.strip() not in ("", "direct", "off")
     ]
 
+# A module's zip keeps no modes, and has go.mod files under another name. Nothing here tests Go itself.
+_RESTORE = """set -eu
+chmod +x bin/* pkg/tool/*/*
+find src \\( -name testdata -o -name '*_test.go' \\) -prune -exec rm -rf {} +
+# Not -execdir: find refuses it where PATH has a relative entry.
+find . -name _go.mod -exec sh -c 'for file; do mv "$file" "${file%_go.mod}go.mod" || exit; done' sh {} +
+"""
+
 def _goproxy(rctx):
     value = rctx.getenv("GOPROXY")
     go = rctx.which("go")
@@ -80,10 +88,9 @@ def _unpack(rctx):
     rctx.extract("sdk.zip", stripPrefix = _PREFIX.format(version = version))
     rctx.delete("sdk.zip")
 
-    # Not -execdir: find refuses it where PATH has a relative entry.
-    restored = rctx.execute(["sh", "-c", "chmod +x bin/* pkg/tool/*/* && find . -name _go.mod -exec sh -c 'for file; do mv \"$file\" \"${file%_go.mod}go.mod\" || exit; done' sh {} +"])
+    restored = rctx.execute(["sh", "-c", _RESTORE])
     if restored.return_code != 0:
-        fail("Go {}: restoring executable bits and go.mod files failed: {}".format(version, restored.stderr))
+        fail("Go {}: making an SDK of the module failed: {}".format(version, restored.stderr))
     for arch in rctx.attr.boringcrypto:
         _build_tags(rctx, arch)
     rctx.file("ROOT")

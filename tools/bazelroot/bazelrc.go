@@ -46,8 +46,8 @@ func sandboxBase(dir string) string {
 }
 
 // bazelrc returns the system's rc file of the private root, in place of Debian's. What
-// Bazel keeps is in cacheDir, and sandboxes are in the folder sandboxes unless that is "".
-func bazelrc(cacheDir, rootName, sandboxes string, overrides ...map[string]string) []byte {
+// Bazel keeps is in cacheDir, what repository rules have made is kept by program, and sandboxes are in the folder sandboxes unless that is "".
+func bazelrc(program, cacheDir, rootName, sandboxes string, overrides ...map[string]string) []byte {
 	modules := map[string]string{}
 	for _, o := range overrides {
 		maps.Copy(modules, o)
@@ -67,6 +67,7 @@ func bazelrc(cacheDir, rootName, sandboxes string, overrides ...map[string]strin
 		"common --repo_env=GOCACHE=" + filepath.Join(cacheDir, "go-build"),
 		"common --repo_env=GOMODCACHE=" + filepath.Join(cacheDir, "go-mod"),
 		"common --repo_env=REPO_CONTENTS_CACHE=" + filepath.Join(cacheDir, repoContents),
+		"common --repo_env=REPO_CONTENTS_PROGRAM=" + program,
 	}
 	if sandboxes != "" {
 		lines = append(lines, "# Links of sandboxes are made faster in memory.", "build --sandbox_base="+sandboxes)

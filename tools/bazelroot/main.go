@@ -50,6 +50,12 @@ func main() {
 	if len(os.Args) < 2 {
 		fail(errors.New("usage: bazelroot WORKSPACE [BAZEL'S ARGUMENTS]; tools/bazel calls it"))
 	}
+	if os.Args[1] == contentsCommand {
+		if err := runContents(os.Args[2:]); err != nil {
+			fail(err)
+		}
+		return
+	}
 	code, err := run(os.Args[1], os.Args[2:])
 	if err != nil {
 		fail(err)
@@ -183,7 +189,11 @@ func (s *setup) spec(rootDir, modulesDir string, args []string) (*enter.Spec, er
 	if err != nil {
 		return nil, err
 	}
-	rc := bazelrc(s.cache.Dir, filepath.Base(rootDir), sandboxBase("/dev/shm"), debianModules, stands, modules.Overrides(modulesDir))
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	rc := bazelrc(program, s.cache.Dir, filepath.Base(rootDir), sandboxBase("/dev/shm"), debianModules, stands, modules.Overrides(modulesDir))
 	visible := []string{s.workspace, dir, s.cache.Dir}
 	for _, d := range []string{os.Getenv("HOME"), s.goEnv["GOMODCACHE"]} {
 		if info, err := os.Stat(d); err == nil && info.IsDir() {

@@ -15,7 +15,7 @@ import (
 )
 
 func TestBazelrcNamesEveryModuleOnce(t *testing.T) {
-	rc := string(bazelrc("/cache", "root-1", "/memory", map[string]string{"a": "/debian/a", "b": "/debian/b"}, map[string]string{"b": "/ours/b"}))
+	rc := string(bazelrc("/cache/bazelroot-1", "/cache", "root-1", "/memory", map[string]string{"a": "/debian/a", "b": "/debian/b"}, map[string]string{"b": "/ours/b"}))
 	for _, want := range []string{
 		"startup --output_user_root=/cache/bazel\n",
 		// Another root is another option, for which Bazel stops its server.
@@ -23,6 +23,7 @@ func TestBazelrcNamesEveryModuleOnce(t *testing.T) {
 		"common --repo_env=GOCACHE=/cache/go-build\n",
 		"common --repo_env=GOMODCACHE=/cache/go-mod\n",
 		"common --repo_env=REPO_CONTENTS_CACHE=/cache/repo-contents\n",
+		"common --repo_env=REPO_CONTENTS_PROGRAM=/cache/bazelroot-1\n",
 		"build --sandbox_base=/memory\n",
 		"common --override_module=a=/debian/a\n",
 		"common --override_module=b=/ours/b\n",
@@ -42,7 +43,7 @@ func TestSandboxesAreInMemoryOrWhereBazelWants(t *testing.T) {
 			t.Errorf("%s is taken for sandboxes, as %q", dir, got)
 		}
 	}
-	if rc := string(bazelrc("/cache", "root-1", "", nil)); strings.Contains(rc, "sandbox_base") {
+	if rc := string(bazelrc("/cache/bazelroot-1", "/cache", "root-1", "", nil)); strings.Contains(rc, "sandbox_base") {
 		t.Errorf("without a folder in memory Bazel is told one:\n%s", rc)
 	}
 }

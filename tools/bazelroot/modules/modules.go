@@ -43,6 +43,7 @@ var layout = []struct {
 		"patches/0005-gazelle-sums-of-tools.patch",
 		"patches/0006-gazelle-repository-contents-cache.patch",
 		"patches/0007-gazelle-go-mod-in-messages.patch",
+		"patches/0010-gazelle-without-tests.patch",
 	}},
 	{path: "github.com/bazel-contrib/bazel-gazelle/v2", dir: "gazelle/v2"},
 }

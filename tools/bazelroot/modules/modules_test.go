@@ -17,7 +17,7 @@ import (
 // pinned are the Go modules, with the files of each.
 var pinned = map[string]map[string]string{
 	"github.com/bazelbuild/rules_go@v0.65.0":           {"go.mod": "module x", "tools/run.sh": "#!/bin/sh", "patched.bzl": "theirs\n", "tags.bzl": "theirs\n", "builder.bzl": "theirs\n", "analysis.bzl": "theirs\n"},
-	"github.com/bazelbuild/bazel-gazelle@v0.54.0":      {"internal/go_repository_tools_srcs.bzl": "stale", "patched.bzl": "theirs\n", "fetch.bzl": "theirs\n", "sums.bzl": "theirs\n", "message.bzl": "theirs\n"},
+	"github.com/bazelbuild/bazel-gazelle@v0.54.0":      {"internal/go_repository_tools_srcs.bzl": "stale", "patched.bzl": "theirs\n", "fetch.bzl": "theirs\n", "sums.bzl": "theirs\n", "message.bzl": "theirs\n", "tests.bzl": "theirs\n"},
 	"github.com/bazel-contrib/bazel-gazelle/v2@v2.0.0": {"walk/walk.go": "package walk"},
 }
 
@@ -32,6 +32,7 @@ const (
 	messagePatch  = "patches/0007-gazelle-go-mod-in-messages.patch"
 	builderPatch  = "patches/0008-rules_go-one-builder.patch"
 	analysisPatch = "patches/0009-rules_go-analysis.patch"
+	testsPatch    = "patches/0010-gazelle-without-tests.patch"
 )
 
 // patchOf changes the first line of a file.
@@ -75,6 +76,7 @@ func fake(t *testing.T) (*modules.Modules, string) {
 	write(t, filepath.Join(dir, tagsPatch), patchOf("tags.bzl", "theirs", "ours"), 0o644)
 	write(t, filepath.Join(dir, builderPatch), patchOf("builder.bzl", "theirs", "ours"), 0o644)
 	write(t, filepath.Join(dir, analysisPatch), patchOf("analysis.bzl", "theirs", "ours"), 0o644)
+	write(t, filepath.Join(dir, testsPatch), patchOf("tests.bzl", "theirs", "ours"), 0o644)
 	write(t, filepath.Join(dir, cachePatch), "diff --git a/new.bzl b/new.bzl\nnew file mode 100644\n--- /dev/null\n+++ b/new.bzl\n@@ -0,0 +1,1 @@\n+ours\n", 0o644)
 	write(t, filepath.Join(dir, "go"), `#!/bin/sh
 case $1 in
@@ -131,6 +133,7 @@ func TestBuild(t *testing.T) {
 		overrides["gazelle"] + "/patched.bzl":                           "ours\n",
 		overrides["gazelle"] + "/sums.bzl":                              "ours\n",
 		overrides["gazelle"] + "/message.bzl":                           "ours\n",
+		overrides["gazelle"] + "/tests.bzl":                             "ours\n",
 		overrides["gazelle"] + "/fetch.bzl":                             "ours\n",
 		overrides["gazelle"] + "/new.bzl":                               "ours\n",
 		overrides["gazelle"] + "/internal/go_repository_tools_srcs.bzl": "run in " + overrides["gazelle"] + "\n",
