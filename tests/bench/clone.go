@@ -36,7 +36,8 @@ func cloneCommand() *cobra.Command {
 	}
 }
 
-var processes = regexp.MustCompile(`(?m)^INFO: \d+ process.*`)
+// processes is what Bazel says of its actions, after the time of the line in a CI's log.
+var processes = regexp.MustCompile(`(?m)\bINFO: \d+ process.*`)
 
 // freshClone prints how long builds of the targets take in fresh clones, and what Bazel says of its actions.
 func (b *bench) freshClone(ctx context.Context, targets []string) error {
