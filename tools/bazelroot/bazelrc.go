@@ -46,7 +46,8 @@ func sandboxBase(dir string) string {
 }
 
 // bazelrc returns the system's rc file of the private root, in place of Debian's. What
-// Bazel keeps is in cacheDir, what repository rules have made is kept by program, and sandboxes are in the folder sandboxes unless that is "".
+// Bazel keeps is in cacheDir, what repository rules have made is kept by program, and
+// sandboxes are in the folder sandboxes unless that is "".
 func bazelrc(program, cacheDir, rootName, sandboxes string, overrides ...map[string]string) []byte {
 	modules := map[string]string{}
 	for _, o := range overrides {
