@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -105,10 +104,11 @@ func Keep(entry, dir string) error {
 	return err
 }
 
-// link gives dst what src has, by links where it can. It fails with errChanged
-// at a file that is newer than made, unless that is zero.
+// link gives dst what src has: links, or copies where dst is in another file
+// system. It fails with errChanged at a file that is newer than made, unless
+// that is zero.
 func link(src, dst string, made time.Time) error {
-	err := filepath.WalkDir(src, func(path string, d fs.DirEntry, err error) error {
+	return filepath.WalkDir(src, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -129,15 +129,35 @@ func link(src, dst string, made time.Time) error {
 				return fmt.Errorf("%s: %w", path, errChanged)
 			}
 		}
-		return os.Link(path, to)
+		err = os.Link(path, to)
+		if errors.Is(err, syscall.EXDEV) {
+			return copyFile(path, to)
+		}
+		return err
 	})
-	if !errors.Is(err, syscall.EXDEV) {
+}
+
+// copyFile copies a file with its mode, or a symbolic link.
+func copyFile(from, to string) error {
+	info, err := os.Lstat(from)
+	if err != nil {
 		return err
 	}
-	if out, err := exec.Command("cp", "-a", "--remove-destination", src+"/.", dst).CombinedOutput(); err != nil {
-		return fmt.Errorf("cp: %w: %s", err, out)
+	if info.Mode().Type() == fs.ModeSymlink {
+		target, err := os.Readlink(from)
+		if err != nil {
+			return err
+		}
+		return os.Symlink(target, to)
 	}
-	return nil
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(to, data, 0o600); err != nil {
+		return err
+	}
+	return os.Chmod(to, info.Mode().Perm())
 }
 
 // empty removes what a folder has.

@@ -2,8 +2,10 @@ package contents_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -53,10 +55,10 @@ func take(t *testing.T, entry, dir string) bool {
 	return taken
 }
 
-// kept makes a repository with a file and a link, and keeps it.
+// kept makes a repository with files and a link, and keeps it.
 func kept(t *testing.T, root string) (entryOf, dir string) {
 	t.Helper()
-	dir = repository(t, "key", map[string]string{"a/file": "data"})
+	dir = repository(t, "key", map[string]string{"a/file": "data", "last": "data"})
 	if err := os.Symlink("file", filepath.Join(dir, "a", "link")); err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +109,7 @@ func TestTheSameKeyIsTheSameRepository(t *testing.T) {
 func TestWhatWasChangedByHandIsNotTaken(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "root")
 	kept, _ := kept(t, root)
-	changed := filepath.Join(kept, "tree", "a", "file")
+	changed := filepath.Join(kept, "tree", "last")
 	if err := os.Chtimes(changed, time.Time{}, time.Now().Add(time.Second)); err != nil {
 		t.Fatal(err)
 	}
@@ -128,19 +130,45 @@ func TestARepositoryWithoutAKey(t *testing.T) {
 	}
 }
 
+// inNamespace is set in the environment of a test that runs in a mount namespace of its own.
+const inNamespace = "KUBEFIPS_TEST_NAMESPACE"
+
 func TestAnotherFileSystem(t *testing.T) {
-	memory, err := os.MkdirTemp("/dev/shm", "contents-")
-	if err != nil {
-		t.Skip("no second file system: ", err)
+	if os.Getenv(inNamespace) == "" {
+		cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+		cmd.Env = append(os.Environ(), inNamespace+"=1")
+		cmd.SysProcAttr = &syscall.SysProcAttr{
+			Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+			UidMappings: []syscall.SysProcIDMap{{HostID: os.Geteuid(), Size: 1}},
+			GidMappings: []syscall.SysProcIDMap{{HostID: os.Getegid(), Size: 1}},
+		}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return
 	}
-	t.Cleanup(func() { os.RemoveAll(memory) })
+	memory := t.TempDir()
+	if err := syscall.Mount("tmpfs", memory, "tmpfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Unmount(memory, 0) })
 	kept, _ := kept(t, filepath.Join(memory, "root"))
-	dir := repository(t, "key", nil)
-	os.Remove(filepath.Join(dir, contents.KeyFile))
-	if !take(t, kept, dir) {
+	taken := repository(t, "key", nil)
+	if !take(t, entry(t, filepath.Dir(kept), taken), taken) {
 		t.Fatal("what was kept is not taken")
 	}
-	if got, err := os.ReadFile(filepath.Join(dir, "a/link")); err != nil || string(got) != "data" {
+	if got, err := os.ReadFile(filepath.Join(taken, "a/link")); err != nil || string(got) != "data" {
 		t.Errorf("got %q, %v", got, err)
+	}
+	if info, err := os.Stat(filepath.Join(taken, "a/file")); err != nil || info.Mode() != 0o444 {
+		t.Errorf("got %v, %v; nobody is to write to it", info.Mode(), err)
+	}
+	changed := filepath.Join(kept, "tree", "last")
+	if err := os.Chtimes(changed, time.Time{}, time.Now().Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	again := repository(t, "key", nil)
+	if take(t, entry(t, filepath.Dir(kept), again), again) {
+		t.Error("what was changed by hand was taken")
 	}
 }
