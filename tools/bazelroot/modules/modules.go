@@ -36,6 +36,7 @@ var layout = []struct {
 		"patches/0004-rules_go-default-tags.patch",
 		"patches/0008-rules_go-one-builder.patch",
 		"patches/0009-rules_go-analysis.patch",
+		"patches/0011-rules_go-no-covdata.patch",
 	}},
 	{path: "github.com/bazelbuild/bazel-gazelle", dir: "gazelle", patches: []string{
 		"patches/0001-gazelle-protobuf-of-each-graph.patch",
