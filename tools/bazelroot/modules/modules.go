@@ -25,28 +25,11 @@ import (
 // recipe changes when what Build makes of the same modules does.
 const recipe = "1"
 
-// layout says where each Go module goes, a nested one after its parent, and by what it
-// is changed: the patches that MODULE.bazel names for those who have the registry.
-var layout = []struct {
-	path, dir string
-	patches   []string
-}{
-	{path: "github.com/bazelbuild/rules_go", dir: "rules_go", patches: []string{
-		"patches/0002-rules_go-builder-on-all-processors.patch",
-		"patches/0004-rules_go-default-tags.patch",
-		"patches/0008-rules_go-one-builder.patch",
-		"patches/0009-rules_go-analysis.patch",
-		"patches/0011-rules_go-no-covdata.patch",
-	}},
-	{path: "github.com/bazelbuild/bazel-gazelle", dir: "gazelle", patches: []string{
-		"patches/0001-gazelle-protobuf-of-each-graph.patch",
-		"patches/0003-gazelle-tools-compiled-once.patch",
-		"patches/0005-gazelle-sums-of-tools.patch",
-		"patches/0006-gazelle-repository-contents-cache.patch",
-		"patches/0007-gazelle-go-mod-in-messages.patch",
-		"patches/0010-gazelle-without-tests.patch",
-	}},
-	{path: "github.com/bazel-contrib/bazel-gazelle/v2", dir: "gazelle/v2"},
+// layout says where each Go module goes, a nested one after its parent.
+var layout = []struct{ path, dir string }{
+	{"github.com/bazelbuild/rules_go", "rules_go"},
+	{"github.com/bazelbuild/bazel-gazelle", "gazelle"},
+	{"github.com/bazel-contrib/bazel-gazelle/v2", "gazelle/v2"},
 }
 
 // gazelleSources is gazelle's list of its own files, relative to its folder.
@@ -54,7 +37,9 @@ const gazelleSources = "internal/go_repository_tools_srcs.bzl"
 
 // Modules are the rulesets pinned by a go.mod and a go.sum.
 type Modules struct {
-	// Dir holds go.mod, go.sum and the patches.
+	// Dir holds go.mod, go.sum and the patches: patches/<number>-<folder in
+	// layout>-<what>.patch, which MODULE.bazel names for those who have the
+	// registry.
 	Dir string
 	// Go is the go command.
 	Go string
@@ -66,7 +51,11 @@ func (m *Modules) Name() (string, error) {
 	fmt.Fprintln(sum, recipe)
 	files := []string{"go.mod", "go.sum"}
 	for _, l := range layout {
-		files = append(files, l.patches...)
+		patches, err := m.patches(l.dir)
+		if err != nil {
+			return "", err
+		}
+		files = append(files, patches...)
 	}
 	for _, f := range files {
 		data, err := os.ReadFile(filepath.Join(m.Dir, f))
@@ -76,6 +65,11 @@ func (m *Modules) Name() (string, error) {
 		fmt.Fprintf(sum, "%s %d\n%s", f, len(data), data)
 	}
 	return fmt.Sprintf("modules-%.12x", sum.Sum(nil)), nil
+}
+
+// patches returns what changes a module, in its order and relative to Dir.
+func (m *Modules) patches(dir string) ([]string, error) {
+	return fs.Glob(os.DirFS(m.Dir), "patches/[0-9]*-"+dir+"-*.patch")
 }
 
 // Overrides returns the folder of each Bazel module in a tree that Build made.
@@ -106,7 +100,11 @@ func (m *Modules) Build(ctx context.Context, dir string) error {
 		if err := unzip(mod, d.Zip, sums[mod], filepath.Join(dir, l.dir)); err != nil {
 			return fmt.Errorf("%s: %w", mod, err)
 		}
-		for _, p := range l.patches {
+		patches, err := m.patches(l.dir)
+		if err != nil {
+			return err
+		}
+		for _, p := range patches {
 			if err := patch(filepath.Join(dir, l.dir), filepath.Join(m.Dir, p)); err != nil {
 				return fmt.Errorf("%s: %w", mod, err)
 			}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,23 +18,16 @@ import (
 
 // pinned are the Go modules, with the files of each.
 var pinned = map[string]map[string]string{
-	"github.com/bazelbuild/rules_go@v0.65.0":           {"go.mod": "module x", "tools/run.sh": "#!/bin/sh", "patched.bzl": "theirs\n", "tags.bzl": "theirs\n", "builder.bzl": "theirs\n", "analysis.bzl": "theirs\n"},
-	"github.com/bazelbuild/bazel-gazelle@v0.54.0":      {"internal/go_repository_tools_srcs.bzl": "stale", "patched.bzl": "theirs\n", "fetch.bzl": "theirs\n", "sums.bzl": "theirs\n", "message.bzl": "theirs\n", "tests.bzl": "theirs\n"},
+	"github.com/bazelbuild/rules_go@v0.65.0":           {"go.mod": "module x", "tools/run.sh": "#!/bin/sh", "patched.bzl": "theirs\n"},
+	"github.com/bazelbuild/bazel-gazelle@v0.54.0":      {"internal/go_repository_tools_srcs.bzl": "stale", "patched.bzl": "theirs\n"},
 	"github.com/bazel-contrib/bazel-gazelle/v2@v2.0.0": {"walk/walk.go": "package walk"},
 }
 
-// Where Build looks for what gazelle and rules_go are changed by.
+// What gazelle and rules_go are changed by.
 const (
-	gazellePatch  = "patches/0001-gazelle-protobuf-of-each-graph.patch"
-	rulesGoPatch  = "patches/0002-rules_go-builder-on-all-processors.patch"
-	fetchPatch    = "patches/0003-gazelle-tools-compiled-once.patch"
-	tagsPatch     = "patches/0004-rules_go-default-tags.patch"
-	sumsPatch     = "patches/0005-gazelle-sums-of-tools.patch"
-	cachePatch    = "patches/0006-gazelle-repository-contents-cache.patch"
-	messagePatch  = "patches/0007-gazelle-go-mod-in-messages.patch"
-	builderPatch  = "patches/0008-rules_go-one-builder.patch"
-	analysisPatch = "patches/0009-rules_go-analysis.patch"
-	testsPatch    = "patches/0010-gazelle-without-tests.patch"
+	gazellePatch = "patches/0001-gazelle-change.patch"
+	rulesGoPatch = "patches/0002-rules_go-change.patch"
+	filePatch    = "patches/0003-gazelle-file.patch"
 )
 
 // patchOf changes the first line of a file.
@@ -70,14 +65,7 @@ func fake(t *testing.T) (*modules.Modules, string) {
 	for _, patch := range []string{gazellePatch, rulesGoPatch} {
 		write(t, filepath.Join(dir, patch), patchOf("patched.bzl", "theirs", "ours"), 0o644)
 	}
-	write(t, filepath.Join(dir, fetchPatch), patchOf("fetch.bzl", "theirs", "ours"), 0o644)
-	write(t, filepath.Join(dir, sumsPatch), patchOf("sums.bzl", "theirs", "ours"), 0o644)
-	write(t, filepath.Join(dir, messagePatch), patchOf("message.bzl", "theirs", "ours"), 0o644)
-	write(t, filepath.Join(dir, tagsPatch), patchOf("tags.bzl", "theirs", "ours"), 0o644)
-	write(t, filepath.Join(dir, builderPatch), patchOf("builder.bzl", "theirs", "ours"), 0o644)
-	write(t, filepath.Join(dir, analysisPatch), patchOf("analysis.bzl", "theirs", "ours"), 0o644)
-	write(t, filepath.Join(dir, testsPatch), patchOf("tests.bzl", "theirs", "ours"), 0o644)
-	write(t, filepath.Join(dir, cachePatch), "diff --git a/new.bzl b/new.bzl\nnew file mode 100644\n--- /dev/null\n+++ b/new.bzl\n@@ -0,0 +1,1 @@\n+ours\n", 0o644)
+	write(t, filepath.Join(dir, filePatch), "diff --git a/new.bzl b/new.bzl\nnew file mode 100644\n--- /dev/null\n+++ b/new.bzl\n@@ -0,0 +1,1 @@\n+ours\n", 0o644)
 	write(t, filepath.Join(dir, "go"), `#!/bin/sh
 case $1 in
 mod) while read -r line; do echo "$line"; done <"${0%/*}/answers" ;;
@@ -126,15 +114,8 @@ func TestBuild(t *testing.T) {
 	for name, want := range map[string]string{
 		overrides["rules_go"] + "/tools/run.sh":                         "#!/bin/sh",
 		overrides["rules_go"] + "/patched.bzl":                          "ours\n",
-		overrides["rules_go"] + "/tags.bzl":                             "ours\n",
-		overrides["rules_go"] + "/builder.bzl":                          "ours\n",
-		overrides["rules_go"] + "/analysis.bzl":                         "ours\n",
 		overrides["gazelle"] + "/v2/walk/walk.go":                       "package walk",
 		overrides["gazelle"] + "/patched.bzl":                           "ours\n",
-		overrides["gazelle"] + "/sums.bzl":                              "ours\n",
-		overrides["gazelle"] + "/message.bzl":                           "ours\n",
-		overrides["gazelle"] + "/tests.bzl":                             "ours\n",
-		overrides["gazelle"] + "/fetch.bzl":                             "ours\n",
 		overrides["gazelle"] + "/new.bzl":                               "ours\n",
 		overrides["gazelle"] + "/internal/go_repository_tools_srcs.bzl": "run in " + overrides["gazelle"] + "\n",
 	} {
@@ -199,5 +180,28 @@ func TestNameFollowsPins(t *testing.T) {
 			t.Errorf("name %q, %v after a change of %s; was %q", after, err, file, before)
 		}
 		before = after
+	}
+}
+
+// Those who have the registry get the same patches.
+func TestModuleFileNamesThePatches(t *testing.T) {
+	const root = "../../.."
+	content, err := os.ReadFile(filepath.Join(root, "MODULE.bazel"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var named []string
+	for _, match := range regexp.MustCompile(`"//third_party/bazel/patches:(.*)"`).FindAllSubmatch(content, -1) {
+		named = append(named, string(match[1]))
+	}
+	files, err := filepath.Glob(filepath.Join(root, "third_party/bazel/patches/*.patch"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range files {
+		files[i] = filepath.Base(files[i])
+	}
+	if slices.Sort(named); !slices.Equal(named, files) {
+		t.Errorf("MODULE.bazel names %q, the folder has %q", named, files)
 	}
 }
