@@ -54,7 +54,7 @@ func TestRepositoriesAreMadeOnce(t *testing.T) {
 func fetch(t *testing.T, name, kept string) string {
 	t.Helper()
 	c := clone.New(t, name)
-	if _, err := c.Build("--nobuild", "--repo_env=REPO_CONTENTS_CACHE="+kept, "@crane//cmd/crane"); err != nil {
+	if err := c.Fetch("@crane", "--repo_env=REPO_CONTENTS_CACHE="+kept); err != nil {
 		t.Fatal(err)
 	}
 	base, _, err := c.Bazel("info", "output_base")

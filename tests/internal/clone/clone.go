@@ -161,6 +161,12 @@ func (c *Clone) Build(args ...string) (*Build, error) {
 	return b, errors.Join(err, b.read(events))
 }
 
+// Fetch fetches a repository; its name is as in "@crane".
+func (c *Clone) Fetch(repository string, args ...string) error {
+	_, _, err := c.Bazel("fetch", append([]string{"--repository_cache=" + repositoryCache(), "--repo=" + repository}, args...)...)
+	return err
+}
+
 func (b *Build) read(events string) error {
 	file, err := os.Open(events)
 	if err != nil {
