@@ -200,6 +200,9 @@ func TestModuleFileNamesThePatches(t *testing.T) {
 	}
 	for i := range files {
 		files[i] = filepath.Base(files[i])
+		if !regexp.MustCompile(`^\d{4}-(gazelle|rules_go)-`).MatchString(files[i]) {
+			t.Errorf("%s has no module's name, so Build does not apply it", files[i])
+		}
 	}
 	if slices.Sort(named); !slices.Equal(named, files) {
 		t.Errorf("MODULE.bazel names %q, the folder has %q", named, files)
