@@ -197,7 +197,7 @@ func (r *setResult) plot(w io.Writer) error {
 	longest := max(r.plain(), r.bazel)
 	scale := func(d time.Duration) float64 { return (width - left - right) * d.Seconds() / longest.Seconds() }
 	var s strings.Builder
-	fmt.Fprintf(&s, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f 146\" font-family=\"sans-serif\" font-size=\"13\">\n<rect width=\"%[1].0f\" height=\"146\" fill=\"white\"/>\n", width)
+	fmt.Fprintf(&s, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f 146\" font-family=\"sans-serif\" font-size=\"13\">\n<rect width=\"%.0[1]f\" height=\"146\" fill=\"white\"/>\n", width)
 	fmt.Fprintf(&s, "<text x=\"%.0f\" y=\"24\">cold builds, minutes; go build one component after the other, Bazel all in one build</text>\n", left)
 	row := func(i int, name string, total time.Duration, parts []setRow) {
 		y := 44 + float64(i)*44
