@@ -64,7 +64,7 @@ func command() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, packages []string) error { return compare(cmd.Context(), env, packages) },
 	}
 	cmd.Flags().StringArrayVar(&env, "env", nil, "a variable that one of the two has")
-	cmd.MarkFlagRequired("env")
+	cobra.CheckErr(cmd.MarkFlagRequired("env"))
 	return cmd
 }
 
