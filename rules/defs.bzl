@@ -2,6 +2,7 @@
 
 load("@rules_cc//cc:defs.bzl", "cc_binary")
 load("@rules_go//go:def.bzl", "go_binary")
+load("//rules/private:c_library.bzl", _c_library = "c_library")
 load("//rules/private:fips_cc_binary.bzl", _fips_cc_binary = "fips_cc_binary")
 load("//rules/private:fips_chart.bzl", _fips_chart = "fips_chart")
 load("//rules/private:fips_go_binary.bzl", _fips_go_binary = "fips_go_binary")
@@ -18,6 +19,7 @@ load("//rules/private:verified_image.bzl", _fips_report = "fips_report")
 _FIPS_POLICY = Label("//tests/fips:policy.yaml")
 
 FipsBinaryInfo = _FipsBinaryInfo
+c_library = _c_library
 fips_chart = _fips_chart
 fips_image = _fips_image
 fips_report = _fips_report

@@ -1,0 +1,47 @@
+"""A C library is compiled once, whichever Go version and build tags the program has that links it."""
+
+load("@bazel_skylib//lib:unittest.bzl", "asserts", "unittest")
+load("@rules_cc//cc/common:cc_info.bzl", "CcInfo")
+
+def _component_transition_impl(_settings, _attr):
+    return {
+        "@rules_go//go/config:tags": ["tag_of_a_component"],
+        "@rules_go//go/toolchain:sdk_version": "1.24.9",
+    }
+
+_component_transition = transition(
+    implementation = _component_transition_impl,
+    inputs = [],
+    outputs = ["@rules_go//go/config:tags", "@rules_go//go/toolchain:sdk_version"],
+)
+
+def _archives(library):
+    return [
+        (archive.static_library or archive.pic_static_library).path
+        for linked in library[CcInfo].linking_context.linker_inputs.to_list()
+        for archive in linked.libraries
+    ]
+
+def _impl(ctx):
+    env = unittest.begin(ctx)
+    asserts.equals(env, _archives(ctx.attr.library), _archives(ctx.attr.of_a_component[0]))
+    return unittest.end(env)
+
+_c_library_test = unittest.make(
+    _impl,
+    attrs = {
+        "library": attr.label(providers = [CcInfo]),
+        "of_a_component": attr.label(cfg = _component_transition, providers = [CcInfo]),
+        "_allowlist_function_transition": attr.label(default = "@bazel_tools//tools/allowlists/function_transition_allowlist"),
+    },
+)
+
+def c_library_test(name, library, **kwargs):
+    """Compares what the tools of this tree link with what a component links.
+
+    Args:
+      name: of the test.
+      library: label of a c_library.
+      **kwargs: passed on to the test.
+    """
+    _c_library_test(name = name, library = library, of_a_component = library, **kwargs)
