@@ -20,6 +20,7 @@ func TestBazelrcNamesEveryModuleOnce(t *testing.T) {
 		"startup --output_user_root=/cache/bazel\n",
 		// Another root is another option, for which Bazel stops its server.
 		"startup --host_jvm_args=-Dkubefips.root=root-1\n",
+		"startup --host_jvm_args=-XX:+UseCompactObjectHeaders\n",
 		"common --repo_env=GOCACHE=/cache/go-build\n",
 		"common --repo_env=GOMODCACHE=/cache/go-mod\n",
 		"common --repo_env=REPO_CONTENTS_CACHE=/cache/repo-contents\n",
