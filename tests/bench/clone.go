@@ -7,6 +7,9 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,11 +20,13 @@ import (
 )
 
 func cloneCommand() *cobra.Command {
-	return &cobra.Command{
+	var delay time.Duration
+	cmd := &cobra.Command{
 		Use:   "clone [TARGET...]",
 		Short: "Time a fresh clone that has everything in a remote cache on loopback",
 		Long: "Time a fresh clone that has everything in a remote cache on loopback.\n\n" +
 			"Without a target: all components and images. They are built first, if they are not in the disk cache; the remote cache is given what that has.",
+		Example: "  go run ./tests/bench clone --delay=20ms",
 		RunE: func(cmd *cobra.Command, targets []string) error {
 			if len(targets) == 0 {
 				targets = []string{"//components/...", "//images/..."}
@@ -31,16 +36,18 @@ func cloneCommand() *cobra.Command {
 				return err
 			}
 			defer b.remove()
-			return b.freshClone(cmd.Context(), targets)
+			return b.freshClone(cmd.Context(), delay, targets)
 		},
 	}
+	cmd.Flags().DurationVar(&delay, "delay", 0, "by which each of the cache's answers is late, as over a network")
+	return cmd
 }
 
 // processes is what Bazel says of its actions, after the time of the line in a CI's log.
 var processes = regexp.MustCompile(`(?m)\bINFO: \d+ process.*`)
 
 // freshClone prints how long builds of the targets take in fresh clones, and what Bazel says of its actions.
-func (b *bench) freshClone(ctx context.Context, targets []string) error {
+func (b *bench) freshClone(ctx context.Context, delay time.Duration, targets []string) error {
 	if err := b.bazel(ctx, "build", append([]string{"--remote_download_outputs=minimal"}, targets...)...); err != nil {
 		return err
 	}
@@ -57,6 +64,11 @@ func (b *bench) freshClone(ctx context.Context, targets []string) error {
 		return err
 	}
 	defer stop()
+	if delay > 0 {
+		proxy := slowly(address, delay)
+		defer proxy.Close()
+		address = proxy.Listener.Addr().String()
+	}
 	for _, config := range []string{"cache-read", "ci"} {
 		elsewhere, err := b.clone(ctx)
 		if err != nil {
@@ -72,6 +84,16 @@ func (b *bench) freshClone(ctx context.Context, targets []string) error {
 		fmt.Printf("--config=%s: %.1f s; %s\n", config, took.Seconds(), processes.FindString(log))
 	}
 	return nil
+}
+
+// slowly starts a server that answers as the one at address does, but each time so much later. The caller closes it.
+func slowly(address string, delay time.Duration) *httptest.Server {
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: address})
+	proxy.Transport = &http.Transport{MaxIdleConnsPerHost: 100} // as many as Bazel has
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(delay)
+		proxy.ServeHTTP(w, r)
+	}))
 }
 
 // diskCache is where .bazelrc has it.
