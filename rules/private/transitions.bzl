@@ -62,16 +62,11 @@ tool_transition = transition(
 )
 
 def _c_library_transition_impl(_settings, _attr):
-    return {
-        _COMPILATION_MODE: "opt",
-        _SDK_VERSION: _TOOL_GO,
-        _STRIP: "always",
-        _TAGS: _BASE_TAGS,
-    }
+    return {_SDK_VERSION: _TOOL_GO, _TAGS: _BASE_TAGS}
 
 # A C library is the same for every Go version and build tag, and is compiled once.
 c_library_transition = transition(
     implementation = _c_library_transition_impl,
     inputs = [],
-    outputs = [_COMPILATION_MODE, _SDK_VERSION, _STRIP, _TAGS],
+    outputs = [_SDK_VERSION, _TAGS],
 )

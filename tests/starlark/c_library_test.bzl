@@ -1,7 +1,8 @@
 """A C library is compiled once, whichever Go version and build tags the program has that links it."""
 
-load("@bazel_skylib//lib:unittest.bzl", "asserts", "unittest")
+load("@bazel_skylib//lib:unittest.bzl", "analysistest", "asserts", "unittest")
 load("@rules_cc//cc/common:cc_info.bzl", "CcInfo")
+load("//rules:defs.bzl", "c_library")
 
 def _component_transition_impl(_settings, _attr):
     return {
@@ -36,12 +37,25 @@ _c_library_test = unittest.make(
     },
 )
 
+def _no_library_impl(ctx):
+    env = analysistest.begin(ctx)
+    asserts.expect_failure(env, "does not have mandatory providers: 'CcInfo'")
+    return analysistest.end(env)
+
+no_library_fails_test = analysistest.make(_no_library_impl, expect_failure = True)
+
 def c_library_test(name, library, **kwargs):
-    """Compares what the tools of this tree link with what a component links.
+    """Compares what the tools of this tree link with what a component links; and one test of what is no library.
 
     Args:
       name: of the test.
       library: label of a c_library.
-      **kwargs: passed on to the test.
+      **kwargs: passed on to the tests.
     """
     _c_library_test(name = name, library = library, of_a_component = library, **kwargs)
+    c_library(
+        name = "no_library",
+        library = "//tools/testreport",
+        tags = ["manual"],
+    )
+    no_library_fails_test(name = "no_library_fails_test", target_under_test = ":no_library", **kwargs)
