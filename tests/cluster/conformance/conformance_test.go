@@ -2,6 +2,7 @@
 package conformance_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -64,13 +65,13 @@ func TestConformance(t *testing.T) {
 			focus = append(focus, regexp.QuoteMeta(name)+"$")
 		}
 	}
-	specs := run(t, c, e2e, "--focus="+strings.Join(focus, "|"))
+	specs := run(t, c, e2e, focus)
 	specs = slices.DeleteFunc(specs, func(s ginkgo.Spec) bool { return s.State == "skipped" && !slices.Contains(names, s.Name()) })
 	ginkgo.Judge(t, "conformance", names, specs, leftOut)
 }
 
-// run runs tests, those of them one after the other that upstream marks so; failures are in the report.
-func run(t *testing.T, c *clustertest.Cluster, e2e string, args ...string) []ginkgo.Spec {
+// run runs the tests that have one of the names, regular expressions, those of them one after the other that upstream marks so; failures are in the report.
+func run(t *testing.T, c *clustertest.Cluster, e2e string, names []string) []ginkgo.Spec {
 	t.Helper()
 	dir := t.TempDir()
 	suite := filepath.Join(dir, "e2e.test")
@@ -79,18 +80,39 @@ func run(t *testing.T, c *clustertest.Cluster, e2e string, args ...string) []gin
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Minute)
 	defer cancel()
-	args = append([]string{"run", fmt.Sprintf("--procs=%d", atOnce), "--timeout=45m", "--seed=1", "--no-color", "--json-report=report.json"}, args...)
-	args = append(args, suite, "--", "--kubeconfig="+c.Kubeconfig(), "--kubectl-path="+c.KubectlProgram(), "--provider=skeleton", "--repo-root=",
+	cmd := exec.CommandContext(ctx, proc.Runfile(t, os.Getenv("GINKGO")),
+		"run", fmt.Sprintf("--procs=%d", atOnce), "--timeout=45m", "--seed=1", "--no-color", "--json-report=report.json",
+		"--focus="+strings.Join(names, "|"), suite,
+		"--", "--kubeconfig="+c.Kubeconfig(), "--kubectl-path="+c.KubectlProgram(), "--provider=skeleton", "--repo-root=",
 		"--dump-logs-on-failure=false", "--e2e-output-dir="+dir)
-	cmd := exec.CommandContext(ctx, proc.Runfile(t, os.Getenv("GINKGO")), args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "HOME="+dir)
 	start := time.Now()
-	output, err := cmd.CombinedOutput()
+	log := &progress{t: t, tests: len(names), said: start}
+	cmd.Stdout, cmd.Stderr = log, log
+	err := cmd.Run()
 	t.Logf("%5.1f s  for the tests, %d at once", time.Since(start).Seconds(), atOnce)
 	specs, readErr := ginkgo.Read(filepath.Join(dir, "report.json"))
 	if readErr != nil {
+		output := log.output.String()
 		t.Fatalf("e2e left no report: %v, %v\n%s", err, readErr, output[max(0, len(output)-20_000):])
 	}
 	return specs
+}
+
+// progress keeps what Ginkgo prints, and says each minute how many tests have ended.
+type progress struct {
+	t      *testing.T
+	tests  int
+	output bytes.Buffer
+	said   time.Time
+}
+
+func (p *progress) Write(printed []byte) (int, error) {
+	n, err := p.output.Write(printed)
+	if time.Since(p.said) >= time.Minute {
+		p.said = time.Now()
+		p.t.Logf("%d of %d tests have ended", bytes.Count(p.output.Bytes(), []byte("•")), p.tests)
+	}
+	return n, err
 }
