@@ -70,7 +70,7 @@ func TestConformance(t *testing.T) {
 	ginkgo.Judge(t, "conformance", names, specs, leftOut)
 }
 
-// run runs the tests that have one of the names, regular expressions, those of them one after the other that upstream marks so; failures are in the report.
+// run runs the tests whose names match one of the regular expressions, and returns what became of them. Those that upstream marks serial run one after the other.
 func run(t *testing.T, c *clustertest.Cluster, e2e string, names []string) []ginkgo.Spec {
 	t.Helper()
 	dir := t.TempDir()
