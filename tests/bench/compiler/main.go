@@ -1,6 +1,8 @@
-// Command compiler compares the processor time of Go's compiler as it is with that under other environment variables:
+// Command compiler compares the processor time of Go's compiler as it is with that under other environment variables or
+// flags:
 //
 //	go run ./tests/bench/compiler --env=GOGC=off --env=GOMEMLIMIT=3GiB std
+//	go run ./tests/bench/compiler --flag=-c=1 std
 //
 // It builds packages from nothing, and runs each compilation twice, one right after the other, in random order. So it sees
 // differences that are smaller than those in speed of a virtual machine from one minute to the next.
@@ -18,21 +20,27 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 )
 
-// In the environment of this program when the go command starts it before each tool: where results go, and the variables.
+// In the environment of this program when the go command starts it before each tool: where results go, and the change.
 const (
-	logVariable = "KUBEFIPS_BENCH_LOG"
-	envVariable = "KUBEFIPS_BENCH_ENV"
+	logVariable    = "KUBEFIPS_BENCH_LOG"
+	changeVariable = "KUBEFIPS_BENCH_CHANGE"
 )
+
+// change is what one of the two compilations has and the other has not.
+type change struct {
+	Env, Flags []string
+}
 
 // measured is what one compilation took.
 type measured struct {
-	Changed   bool // with the variables
+	Changed   bool
 	CPU, Wall time.Duration
 	Memory    int64 // KiB, at most
 }
@@ -53,22 +61,23 @@ func main() {
 }
 
 func command() *cobra.Command {
-	var env []string
+	var c change
 	cmd := &cobra.Command{
-		Use:           "compiler --env=NAME=VALUE... PACKAGE...",
-		Short:         "Compare the compiler's processor time with and without environment variables",
-		Example:       "  go run ./tests/bench/compiler --env=GOGC=off --env=GOMEMLIMIT=3GiB std",
+		Use:           "compiler [--env=NAME=VALUE]... [--flag=FLAG]... PACKAGE...",
+		Short:         "Compare the compiler's processor time with and without environment variables or flags",
+		Example:       "  go run ./tests/bench/compiler --env=GOGC=off --env=GOMEMLIMIT=3GiB std\n  go run ./tests/bench/compiler --flag=-c=1 std",
 		Args:          cobra.MinimumNArgs(1),
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		RunE:          func(cmd *cobra.Command, packages []string) error { return compare(cmd.Context(), env, packages) },
+		RunE:          func(cmd *cobra.Command, packages []string) error { return compare(cmd.Context(), c, packages) },
 	}
-	cmd.Flags().StringArrayVar(&env, "env", nil, "a variable that one of the two has")
-	cobra.CheckErr(cmd.MarkFlagRequired("env"))
+	cmd.Flags().StringArrayVar(&c.Env, "env", nil, "a variable that one of the two has")
+	cmd.Flags().StringArrayVar(&c.Flags, "flag", nil, "a flag of the compiler that one of the two has")
+	cmd.MarkFlagsOneRequired("env", "flag")
 	return cmd
 }
 
-func compare(ctx context.Context, env, packages []string) error {
+func compare(ctx context.Context, c change, packages []string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -79,12 +88,12 @@ func compare(ctx context.Context, env, packages []string) error {
 	}
 	defer os.RemoveAll(scratch)
 	log := filepath.Join(scratch, "log")
-	variables, err := json.Marshal(env)
+	encoded, err := json.Marshal(c)
 	if err != nil {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, "go", append([]string{"build", "-toolexec", self}, packages...)...)
-	cmd.Env = append(os.Environ(), "GOCACHE="+filepath.Join(scratch, "cache"), logVariable+"="+log, envVariable+"="+string(variables))
+	cmd.Env = append(os.Environ(), "GOCACHE="+filepath.Join(scratch, "cache"), logVariable+"="+log, changeVariable+"="+string(encoded))
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("go build: %w", err)
@@ -93,11 +102,11 @@ func compare(ctx context.Context, env, packages []string) error {
 	if err != nil {
 		return err
 	}
-	return report(results, env)
+	return report(results, c)
 }
 
 // report writes a table in Markdown.
-func report(results []byte, env []string) error {
+func report(results []byte, c change) error {
 	var sums [2]measured
 	count := 0
 	for decoder := json.NewDecoder(bytes.NewReader(results)); ; count++ {
@@ -116,7 +125,7 @@ func report(results []byte, env []string) error {
 		sum.Memory = max(sum.Memory, m.Memory)
 	}
 	fmt.Printf("%d compilations\n\n| | processor, s | wall, s | memory at most, MB |\n|---|--:|--:|--:|\n", count/2)
-	for i, name := range []string{"as it is", fmt.Sprint(env)} {
+	for i, name := range []string{"as it is", fmt.Sprint(slices.Concat(c.Env, c.Flags))} {
 		fmt.Printf("| %s | %.1f | %.1f | %d |\n", name, sums[i].CPU.Seconds(), sums[i].Wall.Seconds(), sums[i].Memory>>10)
 	}
 	fmt.Printf("\nprocessor time with them: %.3f of that without\n", sums[1].CPU.Seconds()/sums[0].CPU.Seconds())
@@ -128,8 +137,8 @@ func tool(log string, args []string) error {
 	if filepath.Base(args[0]) != "compile" || len(args) == 2 && args[1] == "-V=full" {
 		return syscall.Exec(args[0], args, os.Environ())
 	}
-	var env []string
-	if err := json.Unmarshal([]byte(os.Getenv(envVariable)), &env); err != nil {
+	var c change
+	if err := json.Unmarshal([]byte(os.Getenv(changeVariable)), &c); err != nil {
 		return err
 	}
 	variants := [2]bool{false, true}
@@ -137,7 +146,13 @@ func tool(log string, args []string) error {
 	for _, changed := range variants {
 		cmd := exec.Command(args[0], args[1:]...)
 		if cmd.Env = os.Environ(); changed {
-			cmd.Env = append(cmd.Env, env...)
+			cmd.Env = append(cmd.Env, c.Env...)
+			// Behind the go command's own flags, so that these win; its last one is -pack.
+			last := slices.Index(cmd.Args, "-pack")
+			if last < 0 {
+				return fmt.Errorf("the go command started the compiler without -pack: %q", args)
+			}
+			cmd.Args = slices.Insert(cmd.Args, last, c.Flags...)
 		}
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		start := time.Now()
