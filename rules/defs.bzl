@@ -208,7 +208,6 @@ def _fips_test(name, component, mode, **kwargs):
         name = name + "_fips_test",
         size = "small",
         args = [
-            "binary",
             "--mode",
             mode,
             "--policy",
@@ -221,7 +220,7 @@ def _fips_test(name, component, mode, **kwargs):
             ":" + name,
             _FIPS_POLICY,
         ],
-        tool = Label("//tools/fipscheck"),
+        tool = Label("//tools/fipscheck/binary"),
         visibility = ["//visibility:private"],
         **kwargs
     )

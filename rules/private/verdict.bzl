@@ -9,7 +9,7 @@ VERDICT_ATTRS = {
     "component": attr.string(mandatory = True, doc = "Name of the component, the folder under //components."),
     "version": attr.string(mandatory = True, doc = "Upstream's version, as in v3.7.3."),
     "_allowlist_function_transition": attr.label(default = "@bazel_tools//tools/allowlists/function_transition_allowlist"),
-    "_fipscheck": attr.label(default = "//tools/fipscheck", executable = True, cfg = tool_transition),
+    "_fipscheck": attr.label(default = "//tools/fipscheck/binary", executable = True, cfg = tool_transition),
     "_policy": attr.label(default = "//tests/fips:policy.yaml", allow_single_file = True),
 }
 
@@ -29,7 +29,7 @@ def verified_program(ctx, linked, mode):
 
     verdict = ctx.actions.declare_file(ctx.label.name + ".fips.json")
     args = ctx.actions.args()
-    args.add("binary").add("--mode", mode)
+    args.add("--mode", mode)
     args.add("--policy", ctx.file._policy).add("--artifact", "{}/{}".format(ctx.attr.component, ctx.label.name))
     args.add("--release", ctx.attr.version)
     args.add("--output", "json").add("--output-file", verdict).add(linked)

@@ -65,10 +65,11 @@ type Context struct {
 	SnapshotZip func(version string) string
 }
 
-// list collects findings.
-type list []Finding
+// Findings are what checks said of one artifact.
+type Findings []Finding
 
-func (l *list) add(id string, st Status, subject, format string, args ...any) {
+// Add adds the outcome of a check of the catalogue on a subject, which may be empty.
+func (l *Findings) Add(id string, st Status, subject, format string, args ...any) {
 	c, ok := Lookup(id)
 	if !ok {
 		panic("checks: no check " + id)
@@ -77,29 +78,29 @@ func (l *list) add(id string, st Status, subject, format string, args ...any) {
 }
 
 // judge adds a pass or a failure.
-func (l *list) judge(id string, ok bool, subject, pass, fail string) {
+func (l *Findings) judge(id string, ok bool, subject, pass, fail string) {
 	if ok {
-		l.add(id, Pass, subject, "%s", pass)
+		l.Add(id, Pass, subject, "%s", pass)
 	} else {
-		l.add(id, Fail, subject, "%s", fail)
+		l.Add(id, Fail, subject, "%s", fail)
 	}
 }
 
 // Binary judges one measured file by B01 to B20, in the order of their ids.
 func Binary(b *measure.Binary, ctx Context) []Finding {
-	var l list
+	var l Findings
 	mode := b.Mode()
 	switch b.Kind {
 	case measure.Unknown:
-		l.add("B01", Fail, "", "%s", b.Unreadable)
+		l.Add("B01", Fail, "", "%s", b.Unreadable)
 		return l
 	case measure.Object:
-		l.add("B01", Pass, "", "ELF object for %s that is not a program: nothing runs it as it is", b.Platform)
+		l.Add("B01", Pass, "", "ELF object for %s that is not a program: nothing runs it as it is", b.Platform)
 		return l
 	case measure.Go:
-		l.add("B01", Pass, "", "Go %s, functions of %d packages", orUnknown(b.GoVersion, "of unknown version"), len(b.Packages))
+		l.Add("B01", Pass, "", "Go %s, functions of %d packages", orUnknown(b.GoVersion, "of unknown version"), len(b.Packages))
 	default:
-		l.add("B01", Pass, "", "machine code of another language than Go")
+		l.Add("B01", Pass, "", "machine code of another language than Go")
 	}
 
 	l.mode(b, mode, ctx.Declared)
@@ -118,7 +119,7 @@ func Binary(b *measure.Binary, ctx Context) []Finding {
 	return l
 }
 
-func (l *list) mode(b *measure.Binary, mode, declared measure.Mode) {
+func (l *Findings) mode(b *measure.Binary, mode, declared measure.Mode) {
 	what := map[measure.Mode]string{
 		measure.Boring: "BoringCrypto",
 		measure.GoFIPS: "Go's native FIPS module",
@@ -127,9 +128,9 @@ func (l *list) mode(b *measure.Binary, mode, declared measure.Mode) {
 	}
 	switch {
 	case mode == measure.Plain:
-		l.add("B02", Fail, "", "measured %s: %s", mode, what[mode])
+		l.Add("B02", Fail, "", "measured %s: %s", mode, what[mode])
 	case declared == "":
-		l.add("B02", Pass, "", "measured %s: %s", mode, what[mode])
+		l.Add("B02", Pass, "", "measured %s: %s", mode, what[mode])
 	default:
 		l.judge("B02", mode == declared, "", fmt.Sprintf("%s as declared: %s", mode, what[mode]),
 			fmt.Sprintf("declared %s, measured %s: %s", declared, mode, what[mode]))
@@ -146,28 +147,28 @@ func example(b *measure.Binary) string {
 	return ""
 }
 
-func (l *list) boring(b *measure.Binary, mode measure.Mode) {
+func (l *Findings) boring(b *measure.Binary, mode measure.Mode) {
 	if mode != measure.Boring {
 		for _, id := range []string{"B03", "B04", "B05", "B06"} {
-			l.add(id, Skipped, "", "no BoringCrypto")
+			l.Add(id, Skipped, "", "no BoringCrypto")
 		}
 		return
 	}
 	if len(b.Modules) == 0 {
-		l.add("B03", Fail, "", "Go calls BoringCrypto, but no known module stands in the file")
-		l.add("B04", Fail, "", "no module of a known Go release: the object that was linked is not pinned to a certificate")
+		l.Add("B03", Fail, "", "Go calls BoringCrypto, but no known module stands in the file")
+		l.Add("B04", Fail, "", "no module of a known Go release: the object that was linked is not pinned to a certificate")
 	}
 	for _, m := range b.Modules {
 		at := fmt.Sprintf("%s %s at %#x", m.Module.Version, m.Module.Arch, m.Address)
 		switch {
 		case m.Intact():
-			l.add("B03", Pass, "", "%s, %#x bytes: HMAC %s recomputed", at, m.Module.Size, m.Computed)
+			l.Add("B03", Pass, "", "%s, %#x bytes: HMAC %s recomputed", at, m.Module.Size, m.Computed)
 		case !m.Executable:
-			l.add("B03", Fail, "", "%s is in a segment that is not executable: a copy that never runs", at)
+			l.Add("B03", Fail, "", "%s is in a segment that is not executable: a copy that never runs", at)
 		case m.Embedded != m.Module.MAC:
-			l.add("B03", Fail, "", "%s: the embedded HMAC is %s, the pinned object's is %s", at, m.Embedded, m.Module.MAC)
+			l.Add("B03", Fail, "", "%s: the embedded HMAC is %s, the pinned object's is %s", at, m.Embedded, m.Module.MAC)
 		default:
-			l.add("B03", Fail, "", "%s was altered: HMAC of its bytes is %s, expected %s; its power-on test aborts the program", at, m.Computed, m.Module.MAC)
+			l.Add("B03", Fail, "", "%s was altered: HMAC of its bytes is %s, expected %s; its power-on test aborts the program", at, m.Computed, m.Module.MAC)
 		}
 		c, pinned := boring.Certificates[m.Module.Version]
 		l.judge("B04", m.Intact() && pinned, "",
@@ -180,12 +181,12 @@ func (l *list) boring(b *measure.Binary, mode measure.Mode) {
 	l.judge("B06", !b.SigStandard, "", "the marker StandardCrypto is absent", "the marker StandardCrypto is linked: plain Go cryptography beside the module")
 }
 
-func (l *list) tls(b *measure.Binary, mode measure.Mode) {
+func (l *Findings) tls(b *measure.Binary, mode measure.Mode) {
 	switch {
 	case !slices.Contains(b.Packages, "crypto/tls"):
-		l.add("B07", Skipped, "", "crypto/tls is not linked")
+		l.Add("B07", Skipped, "", "crypto/tls is not linked")
 	case mode == measure.GoFIPS:
-		l.add("B07", Pass, "", "native FIPS mode restricts crypto/tls by itself")
+		l.Add("B07", Pass, "", "native FIPS mode restricts crypto/tls by itself")
 	case mode == measure.Boring:
 		l.judge("B07", b.SigFIPSOnly, "", "crypto/tls/fipsonly is linked",
 			"crypto/tls without crypto/tls/fipsonly: X25519, ChaCha20 and TLS below 1.2 are negotiated in plain Go")
@@ -195,10 +196,10 @@ func (l *list) tls(b *measure.Binary, mode measure.Mode) {
 	}
 }
 
-func (l *list) native(b *measure.Binary, mode measure.Mode, ctx Context) {
+func (l *Findings) native(b *measure.Binary, mode measure.Mode, ctx Context) {
 	if mode != measure.GoFIPS {
 		for _, id := range []string{"B08", "B09", "B10", "B11"} {
-			l.add(id, Skipped, "", "not Go's native module")
+			l.Add(id, Skipped, "", "not Go's native module")
 		}
 		return
 	}
@@ -207,7 +208,7 @@ func (l *list) native(b *measure.Binary, mode measure.Mode, ctx Context) {
 		"linked: "+strings.Join(b.Snapshots, ", ")+"; wanted is one frozen snapshot")
 	switch {
 	case b.Integrity == nil:
-		l.add("B09", Fail, "", "no .go.fipsinfo record: nothing to recompute")
+		l.Add("B09", Fail, "", "no .go.fipsinfo record: nothing to recompute")
 	default:
 		l.judge("B09", b.Integrity.Intact(), "", "HMAC "+b.Integrity.Computed+" recomputed",
 			"the module was altered: HMAC of its bytes is "+b.Integrity.Computed+", embedded is "+b.Integrity.Embedded)
@@ -223,24 +224,24 @@ func (l *list) native(b *measure.Binary, mode measure.Mode, ctx Context) {
 		}
 		switch {
 		case s.Zip == "":
-			l.add("B11", Fail, v, "no pinned archive for snapshot %s: %s", v, orUnknown(s.Note, "unknown version"))
+			l.Add("B11", Fail, v, "no pinned archive for snapshot %s: %s", v, orUnknown(s.Note, "unknown version"))
 		case zip != "":
 			l.judge("B11", zip == s.Zip, v, "archive of "+v+" in the SDK has the pinned sha256 "+zip,
 				"archive of "+v+" in the SDK has sha256 "+zip+", pinned is "+s.Zip)
 		default:
-			l.add("B11", Pass, v, "%s names the archive with sha256 %s (by name; --sdk hashes it)", v, s.Zip)
+			l.Add("B11", Pass, v, "%s names the archive with sha256 %s (by name; --sdk hashes it)", v, s.Zip)
 		}
 	}
 }
 
-func (l *list) validated(b *measure.Binary, mode measure.Mode) {
+func (l *Findings) validated(b *measure.Binary, mode measure.Mode) {
 	nativeOn := b.SnapshotLinked() || slices.Contains(b.Defaults, "on") || slices.Contains(b.Defaults, "only")
 	switch {
 	case mode == measure.Boring && nativeOn:
-		l.add("B12", Fail, "", "BoringCrypto and Go's native module together (%s, fips140=%s): the program aborts at start",
+		l.Add("B12", Fail, "", "BoringCrypto and Go's native module together (%s, fips140=%s): the program aborts at start",
 			strings.Join(b.Snapshots, ", "), strings.Join(b.Defaults, ","))
 	case mode == measure.Boring:
-		l.add("B12", Pass, "", "BoringCrypto alone")
+		l.Add("B12", Pass, "", "BoringCrypto alone")
 	case mode == measure.GoFIPS:
 		for _, v := range b.Snapshots {
 			s := native.Snapshots[v]
@@ -248,49 +249,49 @@ func (l *list) validated(b *measure.Binary, mode measure.Mode) {
 				v+" is not validated: "+orUnknown(s.Note, "the distribution's own source, never submitted"))
 		}
 	default:
-		l.add("B12", Skipped, "", "no module")
+		l.Add("B12", Skipped, "", "no module")
 	}
 }
 
-func (l *list) buildInfo(b *measure.Binary, mode measure.Mode) {
+func (l *Findings) buildInfo(b *measure.Binary, mode measure.Mode) {
 	if b.GoVersion == "" {
-		l.add("B13", Skipped, "", "no build info")
+		l.Add("B13", Skipped, "", "no build info")
 		return
 	}
 	n := len(*l)
 	experiment := strings.Contains(b.GoVersion, "boringcrypto") || strings.Contains(b.Settings["GOEXPERIMENT"], "boringcrypto")
 	tags := strings.FieldsFunc(b.Settings["-tags"], func(r rune) bool { return r == ',' || r == ' ' })
 	if slices.Contains(tags, "boringcrypto") && !experiment {
-		l.add("B13", Fail, "-tags", "built with -tags boringcrypto: the tag selects files and changes nothing in the standard library; the switch is GOEXPERIMENT=boringcrypto")
+		l.Add("B13", Fail, "-tags", "built with -tags boringcrypto: the tag selects files and changes nothing in the standard library; the switch is GOEXPERIMENT=boringcrypto")
 	}
 	if experiment && mode == measure.Plain {
 		why := "cgo was off, the target was not linux/amd64 or arm64, or no C toolchain resolved"
 		if b.Settings["CGO_ENABLED"] == "0" {
 			why = "CGO_ENABLED=0"
 		}
-		l.add("B13", Fail, "GOEXPERIMENT", "says X:boringcrypto and carries plain Go cryptography: the experiment fell back silently (%s)", why)
+		l.Add("B13", Fail, "GOEXPERIMENT", "says X:boringcrypto and carries plain Go cryptography: the experiment fell back silently (%s)", why)
 	}
 	if !experiment && mode == measure.Boring {
-		l.add("B13", Fail, "GOEXPERIMENT", "carries BoringCrypto, but the build info knows no such experiment: it is not this program's")
+		l.Add("B13", Fail, "GOEXPERIMENT", "carries BoringCrypto, but the build info knows no such experiment: it is not this program's")
 	}
 	want := b.Settings["GOFIPS140"]
 	if want != "" && want != "off" && mode != measure.GoFIPS {
-		l.add("B13", Fail, "GOFIPS140", "says GOFIPS140=%s, measured mode is %s", want, mode)
+		l.Add("B13", Fail, "GOFIPS140", "says GOFIPS140=%s, measured mode is %s", want, mode)
 	}
 	if slices.ContainsFunc(b.Claimed, func(v string) bool { return (v == "on" || v == "only") && !slices.Contains(b.Defaults, v) }) {
-		l.add("B13", Fail, "DefaultGODEBUG", "says fips140=%s, but the linker's default does not: the program runs with it off", strings.Join(b.Claimed, ","))
+		l.Add("B13", Fail, "DefaultGODEBUG", "says fips140=%s, but the linker's default does not: the program runs with it off", strings.Join(b.Claimed, ","))
 	}
 	if arch := b.Settings["GOARCH"]; arch != "" && b.Platform != b.Settings["GOOS"]+"/"+arch {
-		l.add("B13", Fail, "GOARCH", "says %s/%s, the file is for %s", b.Settings["GOOS"], arch, b.Platform)
+		l.Add("B13", Fail, "GOARCH", "says %s/%s, the file is for %s", b.Settings["GOOS"], arch, b.Platform)
 	}
 	if len(*l) == n {
-		l.add("B13", Pass, "", "%s agrees", b.GoVersion)
+		l.Add("B13", Pass, "", "%s agrees", b.GoVersion)
 	}
 }
 
-func (l *list) static(b *measure.Binary) {
+func (l *Findings) static(b *measure.Binary) {
 	if b.Library {
-		l.add("B14", Skipped, "", "a shared library")
+		l.Add("B14", Skipped, "", "a shared library")
 		return
 	}
 	var why []string
@@ -303,22 +304,22 @@ func (l *list) static(b *measure.Binary) {
 	l.judge("B14", len(why) == 0, "", "no interpreter, no needed library", "dynamically linked: "+strings.Join(why, "; "))
 }
 
-func (l *list) historical(b *measure.Binary, mode measure.Mode) {
+func (l *Findings) historical(b *measure.Binary, mode measure.Mode) {
 	if mode != measure.Boring {
-		l.add("B15", Skipped, "", "no BoringCrypto")
+		l.Add("B15", Skipped, "", "no BoringCrypto")
 		return
 	}
 	n := len(*l)
 	for _, m := range b.Modules {
 		if c := boring.Certificates[m.Module.Version]; c.Historical != "" {
-			l.add("B15", Fail, "", "%s, certificate #%s (%s): Historical since %s", m.Module.Version, c.Number, c.Standard, c.Historical)
+			l.Add("B15", Fail, "", "%s, certificate #%s (%s): Historical since %s", m.Module.Version, c.Number, c.Standard, c.Historical)
 		}
 	}
 	if len(*l) == n && oldGo(b.GoVersion) {
-		l.add("B15", Fail, "", "built by %s; only Go 1.24 and newer carry a module with an active certificate", b.GoVersion)
+		l.Add("B15", Fail, "", "built by %s; only Go 1.24 and newer carry a module with an active certificate", b.GoVersion)
 	}
 	if len(*l) == n {
-		l.add("B15", Pass, "", "not a Historical module")
+		l.Add("B15", Pass, "", "not a Historical module")
 	}
 }
 
@@ -329,19 +330,19 @@ func oldGo(v string) bool {
 	return n == 1 && minor < 24
 }
 
-func (l *list) foreign(b *measure.Binary) {
+func (l *Findings) foreign(b *measure.Binary) {
 	if len(b.Foreign) == 0 {
-		l.add("B16", Pass, "", "no trace of another cryptographic library")
+		l.Add("B16", Pass, "", "no trace of another cryptographic library")
 		return
 	}
 	for _, t := range b.Foreign {
-		l.add("B16", Fail, t.Library, "%s: %s", t.Library, t.Evidence)
+		l.Add("B16", Fail, t.Library, "%s: %s", t.Library, t.Evidence)
 	}
 }
 
-func (l *list) packages(b *measure.Binary, mode measure.Mode) {
+func (l *Findings) packages(b *measure.Binary, mode measure.Mode) {
 	if b.Kind != measure.Go {
-		l.add("B17", Skipped, "", "no Go function table")
+		l.Add("B17", Skipped, "", "no Go function table")
 		return
 	}
 	n := len(*l)
@@ -351,17 +352,17 @@ func (l *list) packages(b *measure.Binary, mode measure.Mode) {
 			continue
 		}
 		st := map[measure.Weight]Status{measure.High: Fail, measure.Med: Warn, measure.Info: Note}[r.Weight]
-		l.add("B17", st, p, "%s is linked (%s)", p, r.What)
+		l.Add("B17", st, p, "%s is linked (%s)", p, r.What)
 		(*l)[len(*l)-1].Severity = Severity(r.Weight)
 	}
 	if len(*l) == n {
-		l.add("B17", Pass, "", "no non-approved package is linked")
+		l.Add("B17", Pass, "", "no non-approved package is linked")
 	}
 }
 
-// certificates returns the numbers of the certificates of the modules in a
+// Certificates returns the numbers of the certificates of the modules in a
 // file, sorted.
-func certificates(b *measure.Binary) []string {
+func Certificates(b *measure.Binary) []string {
 	var numbers []string
 	for _, m := range b.Modules {
 		if c := boring.Certificates[m.Module.Version]; c.Number != "" {
@@ -377,10 +378,10 @@ func certificates(b *measure.Binary) []string {
 	return slices.Compact(numbers)
 }
 
-func (l *list) sunset(b *measure.Binary, ctx Context) {
-	numbers := certificates(b)
+func (l *Findings) sunset(b *measure.Binary, ctx Context) {
+	numbers := Certificates(b)
 	if len(numbers) == 0 {
-		l.add("B20", Skipped, "", "no certificate")
+		l.Add("B20", Skipped, "", "no certificate")
 		return
 	}
 	for _, n := range numbers {
@@ -391,7 +392,7 @@ func (l *list) sunset(b *measure.Binary, ctx Context) {
 		day := ctx.Date.Format(time.DateOnly)
 		switch {
 		case !ok:
-			l.add("B20", Warn, "#"+n, "certificate #%s: the sunset date is not recorded; look it up at the CMVP", n)
+			l.Add("B20", Warn, "#"+n, "certificate #%s: the sunset date is not recorded; look it up at the CMVP", n)
 		default:
 			l.judge("B20", day < date, "#"+n, fmt.Sprintf("certificate #%s: sunset %s is after %s", n, date, day),
 				fmt.Sprintf("certificate #%s: past its sunset %s on %s", n, date, day))

@@ -20,24 +20,24 @@ const probeTime = 5 * time.Second
 // the native module exclude each other, so a real boring binary panics at once
 // and a fallback runs.
 func Probe(file string, b *measure.Binary) Finding {
-	var l list
+	var l Findings
 	switch {
 	case b.Kind != measure.Go:
-		l.add("B19", Skipped, "", "not a Go program")
+		l.Add("B19", Skipped, "", "not a Go program")
 	case b.Platform != runtime.GOOS+"/"+runtime.GOARCH:
-		l.add("B19", Skipped, "", "for %s, this machine is %s/%s", b.Platform, runtime.GOOS, runtime.GOARCH)
+		l.Add("B19", Skipped, "", "for %s, this machine is %s/%s", b.Platform, runtime.GOOS, runtime.GOARCH)
 	case b.Mode() == measure.None:
-		l.add("B19", Skipped, "", "no cryptography, so no self-test to provoke")
+		l.Add("B19", Skipped, "", "no cryptography, so no self-test to provoke")
 	default:
 		l.probe(file, b.Mode())
 	}
 	return l[0]
 }
 
-func (l *list) probe(file string, mode measure.Mode) {
+func (l *Findings) probe(file string, mode measure.Mode) {
 	abs, err := filepath.Abs(file)
 	if err != nil {
-		l.add("B19", Warn, "", "%v", err)
+		l.Add("B19", Warn, "", "%v", err)
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), probeTime)
@@ -51,19 +51,19 @@ func (l *list) probe(file string, mode measure.Mode) {
 	err = cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) && ctx.Err() == nil {
-		l.add("B19", Warn, "", "could not be started: %v", err)
+		l.Add("B19", Warn, "", "could not be started: %v", err)
 		return
 	}
 	refused := bytes.Contains(out.b, []byte("incompatible with GOEXPERIMENT=boringcrypto"))
 	switch {
 	case mode == measure.Boring && refused:
-		l.add("B19", Pass, "", "refuses GODEBUG=fips140=on: BoringCrypto is in use")
+		l.Add("B19", Pass, "", "refuses GODEBUG=fips140=on: BoringCrypto is in use")
 	case mode == measure.Boring:
-		l.add("B19", Warn, "", "did not refuse GODEBUG=fips140=on: %s", fmt.Sprintf("%.80q", out.b))
+		l.Add("B19", Warn, "", "did not refuse GODEBUG=fips140=on: %s", fmt.Sprintf("%.80q", out.b))
 	case refused:
-		l.add("B19", Warn, "", "refuses GODEBUG=fips140=on as a boring binary does, but was measured %s", mode)
+		l.Add("B19", Warn, "", "refuses GODEBUG=fips140=on as a boring binary does, but was measured %s", mode)
 	default:
-		l.add("B19", Pass, "", "runs with GODEBUG=fips140=on, as measured: %s", mode)
+		l.Add("B19", Pass, "", "runs with GODEBUG=fips140=on, as measured: %s", mode)
 	}
 }
 

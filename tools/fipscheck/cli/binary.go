@@ -2,14 +2,10 @@ package cli
 
 import (
 	"errors"
-	"fmt"
-	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
-	"kubefips.internal/tools/fipscheck/elfbin"
-	"kubefips.internal/tools/fipscheck/measure"
+	"kubefips.internal/tools/fipscheck/checks"
 	"kubefips.internal/tools/fipscheck/report"
 )
 
@@ -36,7 +32,7 @@ func binaryCommand(o *options) *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.mode, "mode", "", "required mode: boring, native or none; default accepts each of them")
+	f.StringVar(&o.required, "mode", "", "required mode: boring, native or none; default accepts each of them")
 	f.StringVar(&o.artifact, "artifact", "", "the file's `name` in the policy; default is the path")
 	f.StringVar(&o.release, "release", "", "the program's `version`, for the report")
 	f.BoolVar(&o.probe, "probe", false, "B19: also start the program once with GODEBUG=fips140=on; it must be for this machine and is run as you")
@@ -45,34 +41,10 @@ func binaryCommand(o *options) *cobra.Command {
 
 // program judges one file of this machine.
 func (o *options) program(name string) (report.Artifact, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return report.Artifact{}, err
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return report.Artifact{}, err
-	}
-	if !st.Mode().IsRegular() {
-		return report.Artifact{}, fmt.Errorf("%s is no regular file", name)
-	}
-	magic := make([]byte, len(elfbin.Magic))
-	if _, err := f.ReadAt(magic, 0); err != nil && err != io.EOF || string(magic) != elfbin.Magic {
-		return report.Artifact{}, fmt.Errorf("%s is no ELF file", name)
-	}
-	b, err := measure.File(f, st.Size())
-	if err != nil {
-		return report.Artifact{}, fmt.Errorf("%s: %w", name, err)
-	}
-	artifact := o.artifact
-	if artifact == "" {
-		artifact = name
-	}
-	a, err := o.judge(artifact, name, measure.Mode(o.mode), b)
+	a, err := o.judge.Program(name, o.artifact, o.mode)
 	a.Release = o.release
-	if err == nil {
-		o.addProbe(&a, name)
+	if err == nil && o.probe {
+		a.Findings = append(a.Findings, checks.Probe(name, a.Evidence))
 	}
 	return a, err
 }

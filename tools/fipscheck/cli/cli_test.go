@@ -13,6 +13,7 @@ import (
 	"kubefips.internal/tools/fipscheck/checks"
 	"kubefips.internal/tools/fipscheck/cli"
 	"kubefips.internal/tools/fipscheck/internal/fixture"
+	"kubefips.internal/tools/fipscheck/judge"
 	"kubefips.internal/tools/fipscheck/report"
 )
 
@@ -264,9 +265,9 @@ func TestBinaryVerdicts(t *testing.T) {
 					}
 				}
 			}
-			wantCode, wantVerdict := cli.OK, report.Passed
+			wantCode, wantVerdict := judge.OK, report.Passed
 			if tt.fails != nil {
-				wantCode, wantVerdict = cli.Refused, report.Failed
+				wantCode, wantVerdict = judge.Refused, report.Failed
 			}
 			if code != wantCode || a.Verdict != wantVerdict || r.Verdict != wantVerdict {
 				t.Errorf("exit code %d, verdicts %s and %s; want %d, %s", code, a.Verdict, r.Verdict, wantCode, wantVerdict)

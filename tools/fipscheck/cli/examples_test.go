@@ -12,8 +12,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"kubefips.internal/tools/fipscheck/checks"
-	"kubefips.internal/tools/fipscheck/cli"
 	"kubefips.internal/tools/fipscheck/internal/fixture"
+	"kubefips.internal/tools/fipscheck/judge"
 )
 
 // example is one run that a check passes and one that it does not.
@@ -55,7 +55,7 @@ func examples() map[string]example {
 	verified := func(with fixture.Program) func(*testing.T) []string {
 		return func(t *testing.T) []string {
 			verdict := filepath.Join(t.TempDir(), "v.json")
-			if code, _, stderr := run("binary", "--output", "json", "--output-file", verdict, fixture.Build(t, with)); code != cli.OK {
+			if code, _, stderr := run("binary", "--output", "json", "--output-file", verdict, fixture.Build(t, with)); code != judge.OK {
 				t.Fatal(stderr)
 			}
 			return append(inImage(v1.Config{})(t), "--verdicts", verdict)
@@ -166,7 +166,7 @@ func TestUndecidedPackages(t *testing.T) {
 	policy := write(t, "policy.yaml", "version: 1\n")
 	code, out, stderr := run("binary", "--policy", policy, "--mode", "boring", "--artifact", "demo/tls", fixture.Build(t, boringTLS()))
 	want := policy + ": to ship demo/tls all the same, decide it and add at the end:\n  - check: B17\n    artifacts: [demo/tls]\n    paths:\n      - crypto/des\n"
-	if code != cli.Refused || !strings.Contains(out, "crypto/des is linked") || !strings.Contains(stderr, want) {
+	if code != judge.Refused || !strings.Contains(out, "crypto/des is linked") || !strings.Contains(stderr, want) {
 		t.Errorf("exit code %d\n%s%s", code, out, stderr)
 	}
 }

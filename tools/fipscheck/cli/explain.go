@@ -17,7 +17,7 @@ func explainCommand(o *options) *cobra.Command {
 		RunE: func(_ *cobra.Command, ids []string) error {
 			if len(ids) == 0 {
 				for _, c := range checks.Catalogue {
-					fmt.Fprintf(o.stdout, "%-3s  %-5s  %s\n", c.ID, c.Severity, c.Title)
+					fmt.Fprintf(o.output.Stdout, "%-3s  %-5s  %s\n", c.ID, c.Severity, c.Title)
 				}
 				return nil
 			}
@@ -27,13 +27,13 @@ func explainCommand(o *options) *cobra.Command {
 					return fmt.Errorf("there is no check %s; `fipscheck explain` lists them", id)
 				}
 				if i > 0 {
-					fmt.Fprintln(o.stdout)
+					fmt.Fprintln(o.output.Stdout)
 				}
-				fmt.Fprintf(o.stdout, "%s (%s): %s\n\n", c.ID, c.Severity, c.Title)
+				fmt.Fprintf(o.output.Stdout, "%s (%s): %s\n\n", c.ID, c.Severity, c.Title)
 				for _, p := range []struct{ name, text string }{
 					{"Proves", c.Proves}, {"Does not prove", c.Not}, {"Source", c.Source}, {"Fix", c.Fix},
 				} {
-					fmt.Fprintf(o.stdout, "%s:\n%s\n", p.name, wrap(p.text, 76, "  "))
+					fmt.Fprintf(o.output.Stdout, "%s:\n%s\n", p.name, wrap(p.text, 76, "  "))
 				}
 			}
 			return nil

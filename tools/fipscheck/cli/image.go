@@ -15,9 +15,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"kubefips.internal/tools/fipscheck/checks"
 	"kubefips.internal/tools/fipscheck/content"
 	"kubefips.internal/tools/fipscheck/image"
+	"kubefips.internal/tools/fipscheck/imagechecks"
 	"kubefips.internal/tools/fipscheck/report"
 )
 
@@ -92,7 +92,7 @@ func (o *options) image(reader *image.Reader, ref string) ([]report.Artifact, er
 		}
 		a := report.Artifact{Name: name, Kind: report.Image, File: ref, Digest: m.Digest, Platform: m.Platform}
 		if m.Platform != "attestation" {
-			a.Findings = o.excuse(name, checks.Image(m, inner, o.verdicts != nil))
+			a.Findings = o.judge.Excuse(name, imagechecks.Image(m, inner, o.verdicts != nil))
 		}
 		all = append(append(all, a), artifacts...)
 	}
@@ -132,7 +132,7 @@ func treeCommand(o *options) *cobra.Command {
 				}
 				r.Artifacts = append(r.Artifacts, report.Artifact{
 					Name: name, Kind: report.Tree, File: dir,
-					Findings: o.excuse(name, checks.Tree(entries, inner, o.verdicts != nil)),
+					Findings: o.judge.Excuse(name, imagechecks.Tree(entries, inner, o.verdicts != nil)),
 				})
 				r.Artifacts = append(r.Artifacts, artifacts...)
 			}
@@ -158,11 +158,11 @@ them is judged; for certainty judge the output of helm template as well.`,
 			r := &report.Report{}
 			for _, name := range names {
 				err := manifests(name, cmd.InOrStdin(), func(file string, src []byte) error {
-					l, err := checks.Manifest(file, src)
+					l, err := imagechecks.Manifest(file, src)
 					if err != nil {
 						return err
 					}
-					r.Artifacts = append(r.Artifacts, report.Artifact{Name: file, Kind: report.Manifest, File: file, Findings: o.excuse(file, l)})
+					r.Artifacts = append(r.Artifacts, report.Artifact{Name: file, Kind: report.Manifest, File: file, Findings: o.judge.Excuse(file, l)})
 					return nil
 				})
 				if err != nil {

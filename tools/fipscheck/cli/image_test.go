@@ -28,8 +28,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"kubefips.internal/tools/fipscheck/checks"
-	"kubefips.internal/tools/fipscheck/cli"
 	"kubefips.internal/tools/fipscheck/internal/fixture"
+	"kubefips.internal/tools/fipscheck/judge"
 	"kubefips.internal/tools/fipscheck/report"
 )
 
@@ -362,9 +362,9 @@ func TestImageVerdicts(t *testing.T) {
 			if ids := slices.Sorted(maps.Keys(got)); !slices.Equal(ids, tt.fails) {
 				t.Errorf("refused by %v, want %v", got, tt.fails)
 			}
-			want := cli.OK
+			want := judge.OK
 			if tt.fails != nil {
-				want = cli.Refused
+				want = judge.Refused
 				if all := fmt.Sprint(got); !strings.Contains(all, tt.says) {
 					t.Errorf("no failure says %q: %s", tt.says, all)
 				}
@@ -506,7 +506,7 @@ func TestSourcesAgree(t *testing.T) {
 		for _, a := range r.Artifacts {
 			got = append(got, a.Kind+" "+a.File[max(0, strings.LastIndex(a.File, "/")):]+" "+a.Verdict)
 		}
-		if code != cli.Refused || len(got) != 3 || got[1] != "binary /app pass" || got[2] != "binary /bad fail" {
+		if code != judge.Refused || len(got) != 3 || got[1] != "binary /app pass" || got[2] != "binary /bad fail" {
 			t.Errorf("%s: exit code %d, %v", ref, code, got)
 		}
 	}
@@ -533,7 +533,7 @@ func tarOf(t *testing.T, dir string) []byte {
 
 func TestPlainHTTPOnlyForLoopback(t *testing.T) {
 	code, _, stderr := run("image", "10.1.2.3:5000/app:v1")
-	if code != cli.Unusable || !strings.Contains(stderr, "loopback only") {
+	if code != judge.Unusable || !strings.Contains(stderr, "loopback only") {
 		t.Errorf("exit code %d, %s", code, stderr)
 	}
 }
@@ -544,19 +544,19 @@ func TestVerdictsOfTheBuild(t *testing.T) {
 	good := fixture.Build(t, fixture.Program{Source: "hash", Boring: true, Cgo: true})
 	policy := write(t, "policy.yaml", "version: 1\nartifacts:\n  \"images/*\": none\n")
 	verdict := filepath.Join(t.TempDir(), "app.json")
-	if code, _, stderr := run("binary", "--policy", policy, "--mode", "boring", "--artifact", "demo/app", "--output", "json", "--output-file", verdict, good); code != cli.OK {
+	if code, _, stderr := run("binary", "--policy", policy, "--mode", "boring", "--artifact", "demo/app", "--output", "json", "--output-file", verdict, good); code != judge.OK {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}
 	image := func(extra ...file) string {
 		return oneLayer(t, v1.Config{}, append(extra, file{name: "app", data: read(t, good)})...)
 	}
 	code, r := judged(t, "image", "--policy", policy, "--artifact", "images/demo", "--verdicts", verdict, image())
-	if code != cli.OK || r.Artifacts[1].Name != "demo/app" {
+	if code != judge.OK || r.Artifacts[1].Name != "demo/app" {
 		t.Errorf("verified program: exit code %d, name %s, %v", code, r.Artifacts[1].Name, failures(r))
 	}
 	other := file{name: "other", data: read(t, fixture.Build(t, fixture.Program{Source: "hello"}))}
 	code, r = judged(t, "image", "--policy", policy, "--artifact", "images/demo", "--verdicts", verdict, image(other))
-	if got := fmt.Sprint(failures(r)["O9"]); code != cli.Refused || !strings.Contains(got, "/other") {
+	if got := fmt.Sprint(failures(r)["O9"]); code != judge.Refused || !strings.Contains(got, "/other") {
 		t.Errorf("program without verdict: exit code %d, %s", code, got)
 	}
 }
@@ -572,7 +572,7 @@ func TestTree(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, r := judged(t, "tree", dir)
-	if code != cli.OK || len(r.Artifacts) != 2 {
+	if code != judge.OK || len(r.Artifacts) != 2 {
 		t.Errorf("exit code %d, %d artifacts, %v", code, len(r.Artifacts), failures(r))
 	}
 	if !slices.ContainsFunc(r.Artifacts[0].Findings, func(f checks.Finding) bool { return f.Check == "O6" && f.Subject == "/python3" }) {
@@ -581,7 +581,7 @@ func TestTree(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "bad"), plain(t), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if code, r = judged(t, "tree", dir); code != cli.Refused || !strings.Contains(fmt.Sprint(failures(r)["O1"]), "/bad") {
+	if code, r = judged(t, "tree", dir); code != judge.Refused || !strings.Contains(fmt.Sprint(failures(r)["O1"]), "/bad") {
 		t.Errorf("plain program: exit code %d, %v", code, failures(r))
 	}
 }
@@ -603,7 +603,7 @@ func TestChart(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			code, r := judged(t, "chart", write(t, "m.yaml", tt.text))
 			got := failures(r)
-			if ids := slices.Sorted(maps.Keys(got)); !slices.Equal(ids, tt.fails) || (code == cli.OK) != (tt.fails == nil) {
+			if ids := slices.Sorted(maps.Keys(got)); !slices.Equal(ids, tt.fails) || (code == judge.OK) != (tt.fails == nil) {
 				t.Errorf("exit code %d, %v, want %v", code, got, tt.fails)
 			}
 			warned := slices.ContainsFunc(r.Artifacts[0].Findings, func(f checks.Finding) bool { return f.Status == checks.Warn })
@@ -612,14 +612,14 @@ func TestChart(t *testing.T) {
 			}
 		})
 	}
-	if code, _, stderr := run("chart", write(t, "m.yaml", "a: [")); code != cli.Unusable {
+	if code, _, stderr := run("chart", write(t, "m.yaml", "a: [")); code != judge.Unusable {
 		t.Errorf("broken YAML: exit code %d, %s", code, stderr)
 	}
 	packed := filepath.Join(t.TempDir(), "chart.tgz")
 	if err := os.WriteFile(packed, gz(t, layerTar(t, file{name: "c/templates/a.yaml", data: []byte(tests[1].text)})), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if code, r := judged(t, "chart", packed); code != cli.Refused || len(r.Artifacts) != 1 {
+	if code, r := judged(t, "chart", packed); code != judge.Refused || len(r.Artifacts) != 1 {
 		t.Errorf("packaged chart: exit code %d", code)
 	}
 }

@@ -34,13 +34,13 @@ in any of the reports are refused.`,
 					}
 				}
 			}
-			if o.rules != nil {
+			if o.judge.Policy != nil {
 				var judged []string
 				for _, a := range r.Artifacts {
-					o.rules.Replay(a.Name, a.Findings)
+					o.judge.Policy.Replay(a.Name, a.Findings)
 					judged = append(judged, a.Name)
 				}
-				r.Findings = append(r.Findings, o.rules.Unused(judged)...)
+				r.Findings = append(r.Findings, o.judge.Policy.Unused(judged)...)
 			}
 			slices.SortStableFunc(r.Artifacts, byName)
 			return o.finish(r)

@@ -11,8 +11,8 @@ import (
 	"github.com/xeipuuv/gojsonschema"
 
 	"kubefips.internal/tools/fipscheck/checks"
-	"kubefips.internal/tools/fipscheck/cli"
 	"kubefips.internal/tools/fipscheck/internal/fixture"
+	"kubefips.internal/tools/fipscheck/judge"
 	"kubefips.internal/tools/fipscheck/report"
 )
 
@@ -113,7 +113,7 @@ func TestInTotoStatement(t *testing.T) {
 	if len(s.Predicate.Checks) != len(checks.Catalogue) || len(s.Predicate.BoringModules) == 0 {
 		t.Error("the tables are not in the evidence")
 	}
-	if code, _, _ := run("chart", "--output", "in-toto", write(t, "m.yaml", "a: 1\n")); code != cli.Unusable {
+	if code, _, _ := run("chart", "--output", "in-toto", write(t, "m.yaml", "a: 1\n")); code != judge.Unusable {
 		t.Errorf("a statement without subject: exit code %d", code)
 	}
 }
@@ -152,7 +152,7 @@ func TestOutputIsEscaped(t *testing.T) {
 func TestTextIsOneLineForEachArtifact(t *testing.T) {
 	good := fixture.Build(t, boringTLS())
 	code, out, _ := run("binary", "--policy", tlsPolicy(t, ""), "--mode", "boring", "--artifact", "demo/tls", good)
-	if code != cli.OK || !strings.HasPrefix(out, "PASS  demo/tls  boring  fips-20220613") {
+	if code != judge.OK || !strings.HasPrefix(out, "PASS  demo/tls  boring  fips-20220613") {
 		t.Errorf("exit code %d:\n%s", code, out)
 	}
 	if !strings.Contains(out, "tests: crypto/tls links them in its tables (until 2099-01-01)") {
@@ -185,7 +185,7 @@ func TestUsageErrors(t *testing.T) {
 		{"explain", "B99"},
 		{"nonsense"},
 	} {
-		if code, _, stderr := run(args...); code != cli.Unusable || stderr == "" {
+		if code, _, stderr := run(args...); code != judge.Unusable || stderr == "" {
 			t.Errorf("%v: exit code %d, %q", args, code, stderr)
 		}
 	}
@@ -194,12 +194,12 @@ func TestUsageErrors(t *testing.T) {
 func TestPolicyDecidesModes(t *testing.T) {
 	good := fixture.Build(t, fixture.Program{Source: "hash", Boring: true, Cgo: true})
 	policy := write(t, "policy.yaml", "version: 1\nartifacts: {a/none: none, a/boring: boring}\n")
-	for artifact, want := range map[string]int{"a/boring": cli.OK, "a/none": cli.Refused, "a/unknown": cli.Refused} {
+	for artifact, want := range map[string]int{"a/boring": judge.OK, "a/none": judge.Refused, "a/unknown": judge.Refused} {
 		if code, out, stderr := run("binary", "--policy", policy, "--artifact", artifact, good); code != want {
 			t.Errorf("%s: exit code %d, want %d\n%s%s", artifact, code, want, out, stderr)
 		}
 	}
-	if code, _, stderr := run("binary", "--policy", policy, "--artifact", "a/none", "--mode", "boring", good); code != cli.Unusable || !strings.Contains(stderr, "declares it as none") {
+	if code, _, stderr := run("binary", "--policy", policy, "--artifact", "a/none", "--mode", "boring", good); code != judge.Unusable || !strings.Contains(stderr, "declares it as none") {
 		t.Errorf("contradiction: exit code %d, %s", code, stderr)
 	}
 }
@@ -207,7 +207,7 @@ func TestPolicyDecidesModes(t *testing.T) {
 func TestSunset(t *testing.T) {
 	good := fixture.Build(t, fixture.Program{Source: "hash", Boring: true, Cgo: true})
 	policy := tlsPolicy(t, "")
-	for date, want := range map[string]int{"2030-12-31": cli.OK, "2031-01-01": cli.Refused} {
+	for date, want := range map[string]int{"2030-12-31": judge.OK, "2031-01-01": judge.Refused} {
 		if code, out, _ := run("binary", "--policy", policy, "--mode", "boring", "--date", date, good); code != want {
 			t.Errorf("%s: exit code %d, want %d\n%s", date, code, want, out)
 		}
@@ -216,7 +216,7 @@ func TestSunset(t *testing.T) {
 		t.Errorf("an unknown date is no warning:\n%s", out)
 	}
 	t.Setenv("SOURCE_DATE_EPOCH", "1924992000") // 2031-01-01
-	if code, _, _ := run("binary", "--policy", policy, "--mode", "boring", good); code != cli.Refused {
+	if code, _, _ := run("binary", "--policy", policy, "--mode", "boring", good); code != judge.Refused {
 		t.Errorf("SOURCE_DATE_EPOCH is not the day of the verdict: exit code %d", code)
 	}
 }
@@ -227,10 +227,10 @@ func TestSnapshotArchive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if code, out, _ := run("binary", "--policy", tlsPolicy(t, ""), "--mode", "native", "--sdk", sdk, "--all", native); code != cli.OK || !strings.Contains(out, "in the SDK has the pinned") {
+	if code, out, _ := run("binary", "--policy", tlsPolicy(t, ""), "--mode", "native", "--sdk", sdk, "--all", native); code != judge.OK || !strings.Contains(out, "in the SDK has the pinned") {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
-	if code, out, _ := run("binary", "--mode", "native", "--sdk", t.TempDir(), native); code != cli.Refused || !strings.Contains(out, "FAIL B11") {
+	if code, out, _ := run("binary", "--mode", "native", "--sdk", t.TempDir(), native); code != judge.Refused || !strings.Contains(out, "FAIL B11") {
 		t.Errorf("SDK without the archive: exit code %d\n%s", code, out)
 	}
 }
@@ -276,7 +276,7 @@ func TestMerge(t *testing.T) {
 	var files []string
 	for name, p := range reports {
 		file := filepath.Join(dir, strings.ReplaceAll(name, "/", "_")+".json")
-		if code, _, stderr := run("binary", "--policy", policy, "--mode", "boring", "--artifact", name, "--output", "json", "--output-file", file, fixture.Build(t, p)); code != cli.OK {
+		if code, _, stderr := run("binary", "--policy", policy, "--mode", "boring", "--artifact", name, "--output", "json", "--output-file", file, fixture.Build(t, p)); code != judge.OK {
 			t.Fatalf("%s: exit code %d, %s", name, code, stderr)
 		}
 		files = append(files, file)
@@ -284,18 +284,18 @@ func TestMerge(t *testing.T) {
 	merge := func(args ...string) (int, *report.Report) {
 		return judged(t, append([]string{"merge", "--policy", policy}, args...)...)
 	}
-	if code, r := merge(append(files, files...)...); code != cli.OK || len(r.Artifacts) != 2 || r.Artifacts[0].Name != "a/tls" {
+	if code, r := merge(append(files, files...)...); code != judge.OK || len(r.Artifacts) != 2 || r.Artifacts[0].Name != "a/tls" {
 		t.Errorf("exit code %d, %d artifacts, %v", code, len(r.Artifacts), r.Findings)
 	}
-	if code, r := merge(filepath.Join(dir, "b_hash.json")); code != cli.Refused || len(r.Findings) != 1 || !strings.Contains(r.Findings[0].Message, "excuses nothing") {
+	if code, r := merge(filepath.Join(dir, "b_hash.json")); code != judge.Refused || len(r.Findings) != 1 || !strings.Contains(r.Findings[0].Message, "excuses nothing") {
 		t.Errorf("idle exception: exit code %d, %v", code, r.Findings)
 	}
 	bad := filepath.Join(dir, "bad.json")
 	run("binary", "--mode", "boring", "--output", "json", "--output-file", bad, fixture.Build(t, fixture.Program{Source: "hash"}))
-	if code, r := merge(append(files, bad)...); code != cli.Refused || len(r.Artifacts) != 3 {
+	if code, r := merge(append(files, bad)...); code != judge.Refused || len(r.Artifacts) != 3 {
 		t.Errorf("a refused program: exit code %d", code)
 	}
-	if code, _, _ := run("merge", write(t, "x.json", "{}")); code != cli.Unusable {
+	if code, _, _ := run("merge", write(t, "x.json", "{}")); code != judge.Unusable {
 		t.Errorf("no report: exit code %d", code)
 	}
 }

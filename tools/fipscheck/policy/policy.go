@@ -98,6 +98,9 @@ func Read(r io.Reader) (*Policy, error) {
 	return &p, nil
 }
 
+// File is where it was loaded from.
+func (p *Policy) File() string { return p.file }
+
 func (p *Policy) validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }

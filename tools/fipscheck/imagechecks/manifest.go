@@ -1,4 +1,4 @@
-package checks
+package imagechecks
 
 import (
 	"bytes"
@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"kubefips.internal/tools/fipscheck/checks"
 )
 
 // maxDocuments bounds the YAML documents of one manifest file.
@@ -17,7 +19,7 @@ const maxDocuments = 10_000
 // Manifest judges a Kubernetes manifest or a Helm chart's template by O2, O3
 // and O8. Template actions are taken out first: what they would insert is not
 // known, what stands around them is judged.
-func Manifest(name string, src []byte) ([]Finding, error) {
+func Manifest(name string, src []byte) ([]checks.Finding, error) {
 	var l list
 	w := manifest{l: &l}
 	d := yaml.NewDecoder(bytes.NewReader(withoutActions(src)))
@@ -37,11 +39,11 @@ func Manifest(name string, src []byte) ([]Finding, error) {
 	}
 	for _, id := range []string{"O2", "O3", "O8"} {
 		found := false
-		for _, f := range l {
+		for _, f := range l.Findings {
 			found = found || f.Check == id
 		}
 		if !found {
-			l.add(id, Pass, "", "nothing found")
+			l.Add(id, checks.Pass, "", "nothing found")
 		}
 	}
 	return l.sorted(), nil
@@ -120,13 +122,13 @@ func (w manifest) mapping(m map[string]*yaml.Node, key string) {
 		w.hostPath(p)
 	}
 	if _, ok := m["secretbox"]; ok {
-		w.l.add("O3", Fail, "secretbox", "line %d: EncryptionConfiguration with secretbox encrypts at rest with XSalsa20-Poly1305", m["secretbox"].Line)
+		w.l.Add("O3", checks.Fail, "secretbox", "line %d: EncryptionConfiguration with secretbox encrypts at rest with XSalsa20-Poly1305", m["secretbox"].Line)
 	}
 }
 
 func (w manifest) variable(name, value string, line int) {
 	if msg := envProblem(name + "=" + value); msg != "" {
-		w.l.add("O2", Fail, name, "line %d: %s", line, msg)
+		w.l.Add("O2", checks.Fail, name, "line %d: %s", line, msg)
 	}
 }
 
@@ -140,7 +142,7 @@ func (w manifest) args(n *yaml.Node) {
 	for _, a := range joined(args) {
 		for _, weak := range weak {
 			if weak.re.MatchString(a) {
-				w.l.add("O3", Fail, a, "line %d: %s %s", n.Line, a, weak.why)
+				w.l.Add("O3", checks.Fail, a, "line %d: %s %s", n.Line, a, weak.why)
 			}
 		}
 	}
@@ -154,7 +156,7 @@ func (w manifest) hostPath(p *yaml.Node) {
 	clean := path.Clean(p.Value)
 	for _, dir := range programPaths {
 		if clean == dir || dir != "/" && strings.HasPrefix(clean, dir+"/") {
-			w.l.add("O8", Warn, clean, "line %d: mounts %s of the host, where it keeps programs or libraries", p.Line, clean)
+			w.l.Add("O8", checks.Warn, clean, "line %d: mounts %s of the host, where it keeps programs or libraries", p.Line, clean)
 			return
 		}
 	}

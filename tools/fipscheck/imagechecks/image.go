@@ -1,4 +1,6 @@
-package checks
+// Package imagechecks decides O1 to O9: what an image, a folder or a manifest
+// has to be, beside the programs in it.
+package imagechecks
 
 import (
 	"fmt"
@@ -8,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"kubefips.internal/tools/fipscheck/checks"
 	"kubefips.internal/tools/fipscheck/content"
 	"kubefips.internal/tools/fipscheck/image"
 	"kubefips.internal/tools/fipscheck/measure"
@@ -26,7 +29,7 @@ type Inner struct {
 
 // Image judges one image for one platform by O1 to O9. withVerdicts says
 // whether build-time verdicts were given at all.
-func Image(m *image.Manifest, inner []Inner, withVerdicts bool) []Finding {
+func Image(m *image.Manifest, inner []Inner, withVerdicts bool) []checks.Finding {
 	var l list
 	l.walked(m, inner)
 	if m.Config != nil {
@@ -36,13 +39,13 @@ func Image(m *image.Manifest, inner []Inner, withVerdicts bool) []Finding {
 	l.names(files(m))
 	l.digests(m)
 	l.labels(m, inner)
-	l.add("O8", Skipped, "", "an image")
+	l.Add("O8", checks.Skipped, "", "an image")
 	l.same(inner, withVerdicts)
 	return l.sorted()
 }
 
 // Tree judges the files of a folder: O1, O4, O6 and O9.
-func Tree(entries []content.Entry, inner []Inner, withVerdicts bool) []Finding {
+func Tree(entries []content.Entry, inner []Inner, withVerdicts bool) []checks.Finding {
 	var l list
 	l.entries(entries)
 	l.inner(inner, len(entries))
@@ -51,9 +54,11 @@ func Tree(entries []content.Entry, inner []Inner, withVerdicts bool) []Finding {
 	return l.sorted()
 }
 
-func (l list) sorted() []Finding {
-	slices.SortStableFunc(l, func(a, b Finding) int { return strings.Compare(a.Check, b.Check) })
-	return l
+type list struct{ checks.Findings }
+
+func (l list) sorted() []checks.Finding {
+	slices.SortStableFunc(l.Findings, func(a, b checks.Finding) int { return strings.Compare(a.Check, b.Check) })
+	return l.Findings
 }
 
 func files(m *image.Manifest) []content.Entry {
@@ -69,7 +74,7 @@ func files(m *image.Manifest) []content.Entry {
 func (l *list) walked(m *image.Manifest, inner []Inner) {
 	for _, p := range m.Problems {
 		if p.Check == "O1" {
-			l.add("O1", Fail, p.Subject, "%s", p.Message)
+			l.Add("O1", checks.Fail, p.Subject, "%s", p.Message)
 		}
 	}
 	all := files(m)
@@ -82,10 +87,10 @@ func (l *list) entries(all []content.Entry) {
 	for _, e := range all {
 		switch {
 		case e.Problem != "":
-			l.add("O1", Fail, e.Path, "%s: %s", e.Path, e.Problem)
+			l.Add("O1", checks.Fail, e.Path, "%s: %s", e.Path, e.Problem)
 		case e.Unopened != "":
-			l.add("O1", Warn, e.Path, "%s: %s, not opened: it may carry programs", e.Path, e.Unopened)
-			(*l)[len(*l)-1].Severity = Med
+			l.Add("O1", checks.Warn, e.Path, "%s: %s, not opened: it may carry programs", e.Path, e.Unopened)
+			l.Findings[len(l.Findings)-1].Severity = checks.Med
 		}
 	}
 }
@@ -95,11 +100,11 @@ func (l *list) inner(inner []Inner, walked int) {
 	for _, in := range inner {
 		if in.Failed {
 			bad++
-			l.add("O1", Fail, in.Path, "%s was refused, see its own findings", in.Path)
+			l.Add("O1", checks.Fail, in.Path, "%s was refused, see its own findings", in.Path)
 		}
 	}
-	if !slices.ContainsFunc(*l, func(f Finding) bool { return f.Check == "O1" && f.Status == Fail }) {
-		l.add("O1", Pass, "", "%d files walked, %d of them ELF, all passed", walked, len(inner))
+	if !slices.ContainsFunc(l.Findings, func(f checks.Finding) bool { return f.Check == "O1" && f.Status == checks.Fail }) {
+		l.Add("O1", checks.Pass, "", "%d files walked, %d of them ELF, all passed", walked, len(inner))
 	}
 }
 
@@ -116,11 +121,11 @@ func (l *list) env(where string, env []string) {
 		if msg := envProblem(kv); msg != "" {
 			bad = true
 			name, _, _ := strings.Cut(kv, "=")
-			l.add("O2", Fail, name, "%s: %s", where, msg)
+			l.Add("O2", checks.Fail, name, "%s: %s", where, msg)
 		}
 	}
 	if !bad {
-		l.add("O2", Pass, "", "%d variables, none changes the mode", len(env))
+		l.Add("O2", checks.Pass, "", "%d variables, none changes the mode", len(env))
 	}
 }
 
@@ -159,12 +164,12 @@ func (l *list) argv(where string, args []string) {
 		for _, w := range weak {
 			if w.re.MatchString(a) {
 				bad = true
-				l.add("O3", Fail, a, "%s: %s %s", where, a, w.why)
+				l.Add("O3", checks.Fail, a, "%s: %s %s", where, a, w.why)
 			}
 		}
 	}
 	if !bad {
-		l.add("O3", Pass, "", "%d arguments, none weakens TLS or encryption at rest", len(args))
+		l.Add("O3", checks.Pass, "", "%d arguments, none weakens TLS or encryption at rest", len(args))
 	}
 }
 
@@ -199,19 +204,19 @@ func (l *list) names(all []content.Entry) {
 		base := path.Base(strings.TrimSuffix(e.Path, "!"))
 		if cryptoLibrary.MatchString(base) && !libs[e.Path] {
 			libs[e.Path] = true
-			l.add("O4", Fail, e.Path, "%s is a cryptographic library", e.Path)
+			l.Add("O4", checks.Fail, e.Path, "%s is a cryptographic library", e.Path)
 		}
 		program := e.Link != "" || e.Mode&0o111 != 0
 		if program && (slices.Contains(shells, base) || languages.MatchString(base)) && !interpreters[e.Path] {
 			interpreters[e.Path] = true
-			l.add("O6", Warn, e.Path, "%s is a shell or interpreter", e.Path)
+			l.Add("O6", checks.Warn, e.Path, "%s is a shell or interpreter", e.Path)
 		}
 	}
 	if len(libs) == 0 {
-		l.add("O4", Pass, "", "no cryptographic library by name")
+		l.Add("O4", checks.Pass, "", "no cryptographic library by name")
 	}
 	if len(interpreters) == 0 {
-		l.add("O6", Pass, "", "no shell or interpreter")
+		l.Add("O6", checks.Pass, "", "no shell or interpreter")
 	}
 }
 
@@ -220,11 +225,11 @@ func (l *list) digests(m *image.Manifest) {
 	for _, p := range m.Problems {
 		if p.Check == "O5" {
 			bad = true
-			l.add("O5", Fail, p.Subject, "%s", p.Message)
+			l.Add("O5", checks.Fail, p.Subject, "%s", p.Message)
 		}
 	}
 	if !bad {
-		l.add("O5", Pass, "", "manifest %s, config and %d layers hash to their digests", m.Digest, len(m.Layers))
+		l.Add("O5", checks.Pass, "", "manifest %s, config and %d layers hash to their digests", m.Digest, len(m.Layers))
 	}
 }
 
@@ -237,14 +242,14 @@ var (
 func (l *list) labels(m *image.Manifest, inner []Inner) {
 	modules, plain := map[string]bool{}, ""
 	for _, in := range inner {
-		for _, n := range certificates(in.Binary) {
+		for _, n := range checks.Certificates(in.Binary) {
 			modules[n] = true
 		}
 		if in.Binary.Mode() == measure.Plain {
 			plain = in.Path
 		}
 		if p := in.Binary.Platform; in.Binary.Kind != measure.Object && p != "" && p != m.Platform {
-			l.add("O7", Fail, in.Path, "%s is for %s in an image for %s", in.Path, p, m.Platform)
+			l.Add("O7", checks.Fail, in.Path, "%s is for %s in an image for %s", in.Path, p, m.Platform)
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(m.Labels)) {
@@ -252,23 +257,23 @@ func (l *list) labels(m *image.Manifest, inner []Inner) {
 		text := k + "=" + v
 		switch cert := certificate.FindStringSubmatch(v); {
 		case overclaim.MatchString(text):
-			l.add("O7", Fail, k, "label %s: modules are validated, an image only uses one", clip(text))
+			l.Add("O7", checks.Fail, k, "label %s: modules are validated, an image only uses one", clip(text))
 		case cert != nil && !modules[cert[1]]:
-			l.add("O7", Fail, k, "label %s names certificate #%s, which no program in the image has", clip(text), cert[1])
+			l.Add("O7", checks.Fail, k, "label %s names certificate #%s, which no program in the image has", clip(text), cert[1])
 		case claimsFIPS.MatchString(text) && plain != "":
-			l.add("O7", Fail, k, "label %s, but %s uses plain cryptography", clip(text), plain)
+			l.Add("O7", checks.Fail, k, "label %s, but %s uses plain cryptography", clip(text), plain)
 		case claimsFIPS.MatchString(text) && len(modules) == 0 && !strings.EqualFold(v, "false") && !strings.EqualFold(v, "none"):
-			l.add("O7", Fail, k, "label %s, but no program in the image has a module", clip(text))
+			l.Add("O7", checks.Fail, k, "label %s, but no program in the image has a module", clip(text))
 		}
 	}
-	if !slices.ContainsFunc(*l, func(f Finding) bool { return f.Check == "O7" }) {
-		l.add("O7", Pass, "", "%d labels and annotations claim no more than was measured", len(m.Labels))
+	if !slices.ContainsFunc(l.Findings, func(f checks.Finding) bool { return f.Check == "O7" }) {
+		l.Add("O7", checks.Pass, "", "%d labels and annotations claim no more than was measured", len(m.Labels))
 	}
 }
 
 func (l *list) same(inner []Inner, withVerdicts bool) {
 	if !withVerdicts {
-		l.add("O9", Skipped, "", "no build-time verdicts were given (--verdicts)")
+		l.Add("O9", checks.Skipped, "", "no build-time verdicts were given (--verdicts)")
 		return
 	}
 	bad, n := false, 0
@@ -278,13 +283,13 @@ func (l *list) same(inner []Inner, withVerdicts bool) {
 			n++
 		case in.Binary.Kind == measure.Go:
 			bad = true
-			l.add("O9", Fail, in.Path, "%s (sha256 %s) has no verdict from the build", in.Path, in.Binary.SHA256)
+			l.Add("O9", checks.Fail, in.Path, "%s (sha256 %s) has no verdict from the build", in.Path, in.Binary.SHA256)
 		case in.Binary.Kind == measure.Native:
-			l.add("O9", Note, in.Path, "%s is not built here; it was judged in the image", in.Path)
+			l.Add("O9", checks.Note, in.Path, "%s is not built here; it was judged in the image", in.Path)
 		}
 	}
 	if !bad {
-		l.add("O9", Pass, "", "%d programs are, byte for byte, the ones verified at build", n)
+		l.Add("O9", checks.Pass, "", "%d programs are, byte for byte, the ones verified at build", n)
 	}
 }
 
