@@ -15,6 +15,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,6 +34,7 @@ import (
 
 func main() {
 	var runs int
+	var onlyCold bool
 	cmd := &cobra.Command{
 		Use:           "bench COMPONENT...",
 		Short:         "Time the build of components beside plain go build",
@@ -41,11 +43,12 @@ func main() {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, components []string) error {
-			return run(cmd.Context(), runs, components)
+			return run(cmd.Context(), runs, onlyCold, components)
 		},
 	}
 	cmd.AddCommand(changeCommand(), cloneCommand(), fipscheckCommand(), imagesCommand(), setCommand(), sharedCommand())
-	cmd.Flags().IntVar(&runs, "runs", 3, "times that each figure is taken; the median is printed")
+	cmd.Flags().IntVar(&runs, "runs", 3, "times that each figure is taken; the median is printed, and that of the runs' ratios")
+	cmd.Flags().BoolVar(&onlyCold, "cold", false, "take the cold build and nothing else")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := cmd.ExecuteContext(ctx); err != nil {
@@ -69,7 +72,7 @@ type row struct {
 	plain, bazel []time.Duration
 }
 
-func run(ctx context.Context, runs int, components []string) error {
+func run(ctx context.Context, runs int, onlyCold bool, components []string) error {
 	b, err := newBench(ctx)
 	if err != nil {
 		return err
@@ -79,7 +82,7 @@ func run(ctx context.Context, runs int, components []string) error {
 		b.rows = nil
 		for i := range runs {
 			fmt.Fprintf(os.Stderr, "%s: run %d of %d\n", c, i+1, runs)
-			if err := b.component(ctx, c); err != nil {
+			if err := b.component(ctx, c, i, onlyCold); err != nil {
 				b.print(c, i+1) // what was taken stays true
 				return fmt.Errorf("%s: %w", c, err)
 			}
@@ -127,8 +130,7 @@ func (b *bench) print(component string, runs int) {
 		plain, ratio := "", ""
 		bazel := median(r.bazel).Seconds()
 		if len(r.plain) > 0 {
-			p := median(r.plain).Seconds()
-			plain, ratio = fmt.Sprintf("%.1f", p), fmt.Sprintf("%.2f", bazel/p)
+			plain, ratio = fmt.Sprintf("%.1f", median(r.plain).Seconds()), fmt.Sprintf("%.2f", r.ratio())
 		}
 		fmt.Printf("| %s | %s | %.1f | %s |\n", r.name, plain, bazel, ratio)
 	}
@@ -137,9 +139,18 @@ func (b *bench) print(component string, runs int) {
 	}
 }
 
-func median(d []time.Duration) time.Duration {
-	d = slices.Sorted(slices.Values(d))
-	return d[len(d)/2]
+func median[T cmp.Ordered](l []T) T {
+	l = slices.Sorted(slices.Values(l))
+	return l[len(l)/2]
+}
+
+// ratio is the median of the runs' ratios: a machine may change its speed from one run to the next.
+func (r *row) ratio() float64 {
+	var ratios []float64
+	for i, plain := range r.plain {
+		ratios = append(ratios, r.bazel[i].Seconds()/plain.Seconds())
+	}
+	return median(ratios)
 }
 
 // row returns the line of a name.
@@ -161,8 +172,9 @@ func measure(into *[]time.Duration, do func() error) error {
 	return err
 }
 
-// component takes each figure once.
-func (b *bench) component(ctx context.Context, component string) error {
+// component takes each figure once. In every other run Bazel is the first to build cold, so that a machine that becomes faster or slower
+// favours neither.
+func (b *bench) component(ctx context.Context, component string, run int, onlyCold bool) error {
 	all := "//components/" + component + ":all"
 	if len(b.rows) == 0 { // they are fetched once
 		if err := measure(&b.row("fetching sources, BUILD files, analysis").bazel, func() error { return b.bazel(ctx, "build", "--nobuild", all) }); err != nil {
@@ -192,10 +204,14 @@ func (b *bench) component(ctx context.Context, component string) error {
 		return err
 	}
 	cold := b.row("cold build")
-	if err := errors.Join(measure(&cold.plain, p.build), measure(&cold.bazel, build())); err != nil {
+	sides := []func() error{
+		func() error { return measure(&cold.plain, p.build) },
+		func() error { return measure(&cold.bazel, build()) },
+	}
+	if err := errors.Join(sides[run%2](), sides[1-run%2]()); err != nil {
 		return err
 	}
-	if err := b.measureSizes(ctx, p, t); err != nil {
+	if err := b.measureSizes(ctx, p, t); err != nil || onlyCold {
 		return err
 	}
 	null := b.row("nothing changed")
