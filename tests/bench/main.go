@@ -130,7 +130,7 @@ func (b *bench) print(component string, runs int) {
 		plain, ratio := "", ""
 		bazel := median(r.bazel).Seconds()
 		if len(r.plain) > 0 {
-			plain, ratio = fmt.Sprintf("%.1f", median(r.plain).Seconds()), fmt.Sprintf("%.2f", r.ratio())
+			plain, ratio = fmt.Sprintf("%.1f", median(r.plain).Seconds()), r.ratio()
 		}
 		fmt.Printf("| %s | %s | %.1f | %s |\n", r.name, plain, bazel, ratio)
 	}
@@ -144,13 +144,13 @@ func median[T cmp.Ordered](l []T) T {
 	return l[len(l)/2]
 }
 
-// ratio is the median of the runs' ratios: a machine may change its speed from one run to the next.
-func (r *row) ratio() float64 {
+// ratio is the median of the runs' ratios, and what they range over: a machine may change its speed from one run to the next.
+func (r *row) ratio() string {
 	var ratios []float64
 	for i, plain := range r.plain {
 		ratios = append(ratios, r.bazel[i].Seconds()/plain.Seconds())
 	}
-	return median(ratios)
+	return fmt.Sprintf("%.2f (%.2f to %.2f)", median(ratios), slices.Min(ratios), slices.Max(ratios))
 }
 
 // row returns the line of a name.
