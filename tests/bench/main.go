@@ -127,6 +127,9 @@ func (b *bench) print(component string, runs int) {
 	fmt.Printf("\n%s, median of %d, in seconds; %s; %d cores; load %s\n", component, runs, time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), strings.TrimSpace(string(load)))
 	fmt.Printf("| | go build | Bazel | ratio |\n|---|---:|---:|---:|\n")
 	for _, r := range b.rows {
+		if len(r.bazel) == 0 {
+			continue
+		}
 		plain, ratio := "", ""
 		bazel := median(r.bazel).Seconds()
 		if len(r.plain) > 0 {
@@ -147,8 +150,8 @@ func median[T cmp.Ordered](l []T) T {
 // ratio is the median of the runs' ratios, and what they range over: a machine may change its speed from one run to the next.
 func (r *row) ratio() string {
 	var ratios []float64
-	for i, plain := range r.plain {
-		ratios = append(ratios, r.bazel[i].Seconds()/plain.Seconds())
+	for i := range min(len(r.plain), len(r.bazel)) { // a run may have failed between the two
+		ratios = append(ratios, r.bazel[i].Seconds()/r.plain[i].Seconds())
 	}
 	return fmt.Sprintf("%.2f (%.2f to %.2f)", median(ratios), slices.Min(ratios), slices.Max(ratios))
 }
