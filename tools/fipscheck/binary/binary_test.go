@@ -23,21 +23,25 @@ func TestSameAsFipscheck(t *testing.T) {
 	}
 	hello := fixture.Build(t, fixture.Program{Source: "hello"})
 	tls := fixture.Build(t, fixture.Program{Source: "tls", Boring: true, Cgo: true})
+	plain := fixture.Build(t, fixture.Program{Source: "nopolicy"})
 	for _, tt := range []struct {
 		name string
 		args []string
 		code int
+		says string // a part of what it says, anywhere
 	}{
-		{"passed", []string{"--mode=none", "--artifact=hello", "--release=v1.2.3", hello}, judge.OK},
-		{"passed, in JSON", []string{"--output=json", "--artifact=hello", "--release=v1.2.3", hello}, judge.OK},
-		{"refused", []string{"--artifact=tls", tls}, judge.Refused}, // no exception for what crypto/tls links
-		{"refused, in SARIF", []string{"--output=sarif", "--artifact=tls", tls}, judge.Refused},
-		{"no mode in the policy", []string{hello}, judge.Refused},
-		{"another mode than the policy's", []string{"--mode=boring", "--artifact=hello", hello}, judge.Unusable},
-		{"unknown mode", []string{"--mode=fips", hello}, judge.Unusable},
-		{"unknown format", []string{"--output=xml", hello}, judge.Unusable},
-		{"no program", []string{rules}, judge.Unusable},
-		{"no file", []string{hello + ".missing"}, judge.Unusable},
+		{"passed", []string{"--mode=none", "--artifact=hello", "--release=v1.2.3", hello}, judge.OK, ""},
+		{"passed, in JSON", []string{"--output=json", "--artifact=hello", "--release=v1.2.3", hello}, judge.OK, ""},
+		{"refused", []string{"--artifact=tls", tls}, judge.Refused, ""}, // no exception for what crypto/tls links
+		{"refused, plain Go", []string{"--mode=boring", "--artifact=tls", plain}, judge.Refused, "measured plain"},
+		{"refused, plain Go, in JSON", []string{"--output=json", "--artifact=tls", plain}, judge.Refused, "measured plain"},
+		{"refused, in SARIF", []string{"--output=sarif", "--artifact=tls", tls}, judge.Refused, ""},
+		{"no mode in the policy", []string{hello}, judge.Refused, ""},
+		{"another mode than the policy's", []string{"--mode=boring", "--artifact=hello", hello}, judge.Unusable, ""},
+		{"unknown mode", []string{"--mode=fips", hello}, judge.Unusable, ""},
+		{"unknown format", []string{"--output=xml", hello}, judge.Unusable, ""},
+		{"no program", []string{rules}, judge.Unusable, ""},
+		{"no file", []string{hello + ".missing"}, judge.Unusable, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			args := append([]string{"--policy=" + rules}, tt.args...)
@@ -45,6 +49,9 @@ func TestSameAsFipscheck(t *testing.T) {
 				got := outcome(run, args)
 				if got.code != tt.code {
 					t.Errorf("exit code %d, want %d:\n%s", got.code, tt.code, got.stderr)
+				}
+				if !strings.Contains(got.stdout+got.stderr+got.report, tt.says) {
+					t.Errorf("does not say %q: %+v", tt.says, got)
 				}
 				if want := outcome(cli.Run, append([]string{"binary"}, args...)); got != want {
 					t.Errorf("%+v\n, and fipscheck binary %+v", got, want)
