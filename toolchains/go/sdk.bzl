@@ -51,17 +51,65 @@ def go_proxies(goproxy):
         if entry.strip() not in ("", "direct", "off")
     ]
 
-# By unzip, which is faster than rctx.extract (docs/benchmarks.md), and leaves out what tests Go itself. A module's zip keeps no
-# modes, and has go.mod files under another name.
-_UNPACK = """set -eu
-unzip -q sdk.zip -x "$0/src/*_test.go" "$0/src/testdata/*" "$0/src/*/testdata/*"
-rm sdk.zip
+# What is left out below src: what tests Go itself, and what only Go's own commands import. Nothing that is compiled here can import it, and
+# each folder that is left is compiled with the standard library, and is a file in the sandbox of all that is compiled with that.
+_LEFT_OUT = [
+    "*_test.go",
+    "testdata/*",
+    "*/testdata/*",
+    "cmd/*",
+    "crypto/internal/cryptotest/*",
+    "crypto/internal/fips140/check/checktest/*",
+    "crypto/internal/sysrand/internal/seccomp/*",
+    "encoding/json/internal/jsontest/*",
+    "internal/cgrouptest/*",
+    "internal/dag/*",
+    "internal/diff/*",
+    "internal/obscuretestdata/*",
+    "internal/runtime/cgobench/*",
+    "internal/runtime/gc/internal/gen/*",
+    "internal/runtime/startlinetest/*",
+    "internal/testenv/*",
+    "internal/testhash/*",
+    "internal/testpty/*",
+    "internal/trace/*",
+    "internal/txtar/*",
+    "log/slog/internal/benchmarks/*",
+    "log/slog/internal/slogtest/*",
+    "math/big/internal/asmgen/*",
+    "net/internal/cgotest/*",
+    "net/internal/socktest/*",
+    "os/exec/internal/fdtest/*",
+    "reflect/internal/example*/*",
+    "runtime/internal/startlinetest/*",
+    "vendor/golang.org/x/net/nettest/*",
+]
+
+# Of that, what is needed: rules_go compiles pack and what writes coverage, and the runtime imports tracev2.
+_NEEDED = [
+    "cmd/internal/archive/*",
+    "cmd/internal/bio/*",
+    "cmd/internal/cov/*",
+    "cmd/internal/goobj/*",
+    "cmd/internal/objabi/*",
+    "cmd/internal/telemetry/*",
+    "cmd/pack/*",
+    "cmd/vendor/golang.org/x/telemetry/*",
+    "internal/trace/tracev2/*",
+]
+
+# A module's zip keeps no modes, and has go.mod files under another name. packages.txt is for rules_go: third_party/bazel/patches/0015.
+_TO_SDK = """set -eu
 mv "$0"/* .
-rm -r golang.org
+rm -r golang.org sdk.zip
 chmod +x bin/* pkg/tool/*/*
 # Not -execdir: find refuses it where PATH has a relative entry.
 find . -name _go.mod -exec sh -c 'for file; do mv "$file" "${file%_go.mod}go.mod" || exit; done' sh {} +
+find src -mindepth 2 -name '*.go' | sed 's|^src/||; s|/[^/]*$||' | LC_ALL=C sort -u >packages.txt
 """
+
+# The status of unzip where a pattern has no file: not every Go has every folder.
+_NO_SUCH_FILE = 11
 
 def _goproxy(rctx):
     value = rctx.getenv("GOPROXY")
@@ -79,6 +127,21 @@ def _pin(rctx, sha256):
     lines = (before + entry + after.partition(sha256)[0]).count("\n")
     return "{}/{}:{}".format(_LOCK.package, _LOCK.name, lines + 1)
 
+def _unzip(rctx):
+    """Unpacks sdk.zip, by unzip, which is faster than rctx.extract (docs/benchmarks.md), without what nothing here needs."""
+    version = rctx.attr.version
+    if not rctx.which("unzip"):
+        fail("no unzip to unpack Go {} with: install the package unzip.".format(version))
+    src = _PREFIX.format(version = version) + "/src/"
+    unzip = ["unzip", "-q", "sdk.zip"]
+    for arguments, accepted in [
+        (["-x"] + [src + pattern for pattern in _LEFT_OUT], [0]),
+        ([src + pattern for pattern in _NEEDED] + ["-x", src + "*_test.go", src + "*/testdata/*"], [0, _NO_SUCH_FILE]),
+    ]:
+        unpacked = rctx.execute(unzip + arguments)
+        if unpacked.return_code not in accepted:
+            fail("Go {}: unpacking the module failed: {}".format(version, unpacked.stderr))
+
 def _unpack(rctx):
     version = rctx.attr.version
     zip = rctx.download(
@@ -89,11 +152,10 @@ def _unpack(rctx):
     )
     if not zip.success:
         fail("{}: Go {}: the SDK with the sha256 of this line, {}, could not be had from GOPROXY; the warnings above say why. If its checksum is another, the line or what GOPROXY serves is wrong: restore the file from git, or set GOPROXY to another proxy.".format(_pin(rctx, rctx.attr.sha256), version, rctx.attr.sha256))
-    if not rctx.which("unzip"):
-        fail("no unzip to unpack Go {} with: install the package unzip.".format(version))
-    unpacked = rctx.execute(["sh", "-c", _UNPACK, _PREFIX.format(version = version)])
-    if unpacked.return_code != 0:
-        fail("Go {}: making an SDK of the module failed: {}".format(version, unpacked.stderr))
+    _unzip(rctx)
+    made = rctx.execute(["sh", "-c", _TO_SDK, _PREFIX.format(version = version)])
+    if made.return_code != 0:
+        fail("Go {}: making an SDK of the module failed: {}".format(version, made.stderr))
     for arch in rctx.attr.boringcrypto:
         _build_tags(rctx, arch)
     rctx.file("ROOT")

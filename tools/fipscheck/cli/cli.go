@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"kubefips.internal/tools/fipscheck/judge"
-	"kubefips.internal/tools/fipscheck/measure"
 	"kubefips.internal/tools/fipscheck/policy"
 	"kubefips.internal/tools/fipscheck/report"
 )
@@ -27,8 +26,7 @@ type options struct {
 	judge  judge.Judge
 	output judge.Output
 
-	required string // mode, as given
-	mode     measure.Mode
+	mode     string
 	policy   string
 	artifact string
 	release  string
@@ -71,9 +69,6 @@ func (o *options) prepare() error {
 		return err
 	}
 	var err error
-	if o.mode, err = judge.Mode(o.required); err != nil {
-		return err
-	}
 	if o.policy != "" {
 		if o.judge.Policy, err = policy.Load(o.policy); err != nil {
 			return err
