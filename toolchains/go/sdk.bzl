@@ -52,7 +52,7 @@ def go_proxies(goproxy):
     ]
 
 # What is left out below src: what tests Go itself, and what only Go's own commands import. Nothing that is compiled here can import it, and
-# each folder that is left is compiled with the standard library, and is a file in the sandbox of all that is compiled with that.
+# each folder that is left is compiled with the standard library.
 _LEFT_OUT = [
     "*_test.go",
     "testdata/*",
