@@ -9,8 +9,9 @@ def _impl(ctx):
         got = [file.basename for file in actions[mnemonic].inputs.to_list() if file.dirname.endswith("/stdlib_")]
         asserts.equals(env, want, sorted(got), "what {} reads of the standard library".format(mnemonic))
 
-    flags = [arg for arg in actions["GoCompilePkg"].argv if "-dwarf" in arg]
-    asserts.equals(env, ["-dwarf=false -c=1"], flags)
+    # The compiler's flags are one argument of rules_go's builder.
+    words = " ".join(actions["GoCompilePkg"].argv).split(" ")
+    asserts.true(env, "-c=1" in words, "a compilation takes all processors, and Bazel plans one: .bazelrc")
     return analysistest.end(env)
 
 compilation_test = analysistest.make(_impl)
